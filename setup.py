@@ -1,0 +1,64 @@
+"""Packaging of nnunet_sgdc.
+
+`trainers/` stands at the top of the repository because it is a door through which nnU-Net comes in; it is
+installed as `nnunet_sgdc.trainers`.
+"""
+
+from setuptools import find_packages, setup
+
+LIBRARY = ["nnunet_sgdc", *(f"nnunet_sgdc.{name}" for name in find_packages("nnunet_sgdc"))]
+
+COMMANDS = {
+    "nnunet_sgdc-convert-isic": "nnunet_sgdc.datasets.convert_isic:main",
+    "nnunet_sgdc-demo": "nnunet_sgdc.demo:main",
+    "nnunet_sgdc-doctor": "nnunet_sgdc.doctor:main",
+}
+
+setup(
+    name="nnunet_sgdc",
+    version="0.1.0",
+    description="Structurally-Guided Dynamic Convolution (SGDC) with boundary supervision as an nnU-Net v2 plugin",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=[*LIBRARY, "nnunet_sgdc.trainers"],
+    package_dir={"nnunet_sgdc": "nnunet_sgdc", "nnunet_sgdc.trainers": "trainers"},
+    package_data={"nnunet_sgdc": ["py.typed", "ext_trainers/*.py"]},
+    install_requires=[
+        # 2.8 is the first with nnUNet_extTrainer; the trainer hooks change between minor versions, so each new one is
+        # tried before it is let in.
+        "nnunetv2>=2.8,<2.9",
+        # torch.backends autoload, through which nnU-Net finds the trainers, came with 2.5.
+        "torch>=2.5",
+        "numpy",
+        "pillow",
+        "matplotlib",
+        "tqdm",
+    ],
+    extras_require={
+        "dev": [
+            "build",
+            "import-linter",
+            "mypy",
+            "pre-commit",
+            "pytest",
+            # One linter version, so that a new rule never turns an old commit red.
+            "ruff==0.17.*",
+            # HD95 and Dice from a second library are the oracles of our scores.
+            "monai",
+            "scikit-image",
+        ],
+    },
+    entry_points={
+        "console_scripts": [f"{command} = {target}" for command, target in COMMANDS.items()],
+        # `import torch` calls this in every process; it tells nnU-Net where our trainers are.
+        "torch.backends": ["nnunet_sgdc = nnunet_sgdc.discovery:register_trainers"],
+    },
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+)
