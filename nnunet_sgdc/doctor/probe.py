@@ -54,9 +54,10 @@ def main() -> None:
 
 def probe() -> Probe:
     """Look for the trainers and the devices in this process."""
-    trainers, trainer_error = _attempt(resolve_trainers, {})
-    (gpus, has_mps), device_error = _attempt(find_devices, ([], False))
-    return Probe(trainers, trainer_error, gpus, has_mps, device_error)
+    trainers, trainer_error = _attempt(resolve_trainers)
+    devices, device_error = _attempt(find_devices)
+    gpus, has_mps = devices or ([], False)
+    return Probe(trainers or {}, trainer_error, gpus, has_mps, device_error)
 
 
 def resolve_trainers() -> dict[str, str]:
@@ -74,9 +75,9 @@ def find_devices() -> tuple[list[str], bool]:
     return gpus, torch.backends.mps.is_available()
 
 
-def _attempt(search: Callable[[], Finding], nothing: Finding) -> tuple[Finding, str]:
+def _attempt(search: Callable[[], Finding]) -> tuple[Finding | None, str]:
     # Whatever goes wrong here is what the user has to read.
     try:
         return search(), ""
     except Exception as error:
-        return nothing, f"{type(error).__name__}: {error}"
+        return None, f"{type(error).__name__}: {error}"
