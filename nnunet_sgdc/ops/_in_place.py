@@ -44,7 +44,7 @@ def grad_kernels(grad: Tensor, x: Tensor, kernels_shape: torch.Size) -> Tensor:
     for source, factor, out in _chunks(padded, grads, result):
         product = torch.empty_like(factor)
         for tap, window in enumerate(windows(source, size)):
-            out[:, tap] = torch.mul(window, factor, out=product).sum(1)
+            torch.sum(torch.mul(window, factor, out=product), 1, out=out[:, tap])
     return result.view(kernels_shape)
 
 

@@ -1,0 +1,79 @@
+"""The options of SGDC in a network, as one frozen object that plans and checkpoints carry."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SGDCConfig:
+    """Options of SGE and SGDC in a network.
+
+    Args:
+        strides: Which decoder stages carry SGDC, by their stride to the input (1 is full resolution).
+        kernel_size: Edge length of the dynamic kernels, odd.
+        num_heads: Kernels per pixel; must divide the channels of every stage that carries SGDC.
+        guidance_channels: Channels of the guidance.
+        mlp_ratio: Hidden width of the MLP in SGDC as a multiple of the channels.
+        layer_scale: Start value of LayerScale. The published 1e-6 was made for AdamW; see the README for what was
+            measured under nnU-Net's SGD.
+        sge_width: Channels inside SGE; None takes those of the encoder stage that SGE reads.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    strides: tuple[int, ...] = (4, 8, 16)
+    kernel_size: int = 7
+    num_heads: int = 4
+    guidance_channels: int = 16
+    mlp_ratio: float = 4.0
+    layer_scale: float = 1e-1
+    sge_width: int | None = None
+
+    def __post_init__(self) -> None:
+        # JSON knows lists only; a tuple keeps the object hashable.
+        object.__setattr__(self, "strides", tuple(self.strides))
+        _require(
+            bool(self.strides) and all(_is_count(stride) for stride in self.strides),
+            "strides",
+            "positive integers",
+            self,
+        )
+        _require(
+            _is_count(self.kernel_size) and self.kernel_size % 2 == 1, "kernel_size", "an odd positive integer", self
+        )
+        _require(_is_count(self.num_heads), "num_heads", "a positive integer", self)
+        _require(_is_count(self.guidance_channels), "guidance_channels", "a positive integer", self)
+        _require(self.mlp_ratio > 0, "mlp_ratio", "positive", self)
+        _require(self.layer_scale > 0, "layer_scale", "positive", self)
+        _require(self.sge_width is None or _is_count(self.sge_width), "sge_width", "a positive integer or None", self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "SGDCConfig":
+        """Read options as plans store them.
+
+        Args:
+            values: Options by name; those left out have their defaults.
+
+        Raises:
+            ValueError: If a name is unknown or a value out of its range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"sgdc must hold options among {known}, got also {unknown}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All options as values that JSON can hold."""
+        return {**asdict(self), "strides": list(self.strides)}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _require(valid: bool, name: str, expected: str, config: SGDCConfig) -> None:
+    if not valid:
+        raise ValueError(f"SGDCConfig.{name} must be {expected}, got {getattr(config, name)!r}")

@@ -1,0 +1,59 @@
+"""SGDC in nnU-Net's plans: the architecture names our network, its backbone and the complete configuration.
+
+With it `get_network_from_plans` alone rebuilds the network, whatever the defaults of a later version are.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunet_sgdc.networks.config import SGDCConfig
+
+NETWORK_CLASS = "nnunet_sgdc.networks.SGDCUNet"
+
+
+def graft_architecture(architecture: dict[str, Any], config: SGDCConfig) -> dict[str, Any]:
+    """Describe a stock architecture of the plans with SGDC grafted on.
+
+    Args:
+        architecture: The `architecture` entry of a configuration in nnU-Net's plans; one that already names our
+            network is returned as it is, its own configuration first.
+        config: Options of SGDC.
+
+    Returns:
+        An `architecture` entry for `get_network_from_plans`.
+    """
+    if architecture["network_class_name"] == NETWORK_CLASS:
+        return architecture
+    backbone = architecture["network_class_name"]
+    return {
+        "network_class_name": NETWORK_CLASS,
+        "arch_kwargs": {**deepcopy(architecture["arch_kwargs"]), "backbone": backbone, "sgdc": config.to_dict()},
+        "_kw_requires_import": [*architecture["_kw_requires_import"], "backbone"],
+    }
+
+
+def graft_plans(plans: dict[str, Any], configuration: str, config: SGDCConfig) -> dict[str, Any]:
+    """Graft SGDC onto one configuration of nnU-Net's plans.
+
+    Args:
+        plans: nnU-Net's plans; they are not changed.
+        configuration: Name of a 2D configuration.
+        config: Options of SGDC.
+
+    Returns:
+        Plans in which the configuration has the grafted architecture.
+
+    Raises:
+        ValueError: If the configuration is not a 2D one.
+    """
+    resolved = PlansManager(plans).get_configuration(configuration).configuration
+    if len(resolved["patch_size"]) != 2:
+        raise ValueError(
+            f"SGDC is for 2D configurations, but {configuration!r} has the patch size {resolved['patch_size']}; "
+            "train the 2d configuration"
+        )
+    grafted = deepcopy(plans)
+    grafted["configurations"][configuration]["architecture"] = graft_architecture(resolved["architecture"], config)
+    return grafted

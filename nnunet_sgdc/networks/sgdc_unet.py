@@ -1,0 +1,144 @@
+"""nnU-Net's own U-Net with SGE on its encoder and SGDC on its decoder.
+
+The backbone is the network that the plans name, built by its own class, with its own names of weights. At the start,
+with a small LayerScale, the grafted network computes what the stock network with the same weights computes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import prod
+from typing import Any
+
+from torch import Tensor, nn
+
+from nnunet_sgdc.blocks import SGDC, SGE
+from nnunet_sgdc.networks.config import SGDCConfig
+from nnunet_sgdc.networks.decoder import SGDCDecoder
+from nnunet_sgdc.networks.graft import Graft
+
+# SGE reads the first encoder stage at this stride or a coarser one, as the published network does.
+GUIDANCE_STRIDE = 4
+
+
+class SGDCUNet(nn.Module):
+    """A U-Net of dynamic_network_architectures with SGDC grafted on.
+
+    Outputs, for S decoder stages:
+
+    | mode                  | output                                                                              |
+    |-----------------------|-------------------------------------------------------------------------------------|
+    | deep supervision on   | list of S segmentation logits, highest resolution first, then the boundary logits   |
+    | off, training         | list of the segmentation logits and the boundary logits                             |
+    | off, evaluation       | the segmentation logits of shape (B, num_classes, H, W)                             |
+
+    Boundary logits have shape (B, 1, H / s, W / s), s the stride of the encoder stage that SGE reads.
+
+    Args:
+        input_channels: Channels of the image.
+        num_classes: Channels of the segmentation logits.
+        backbone: Class of the stock network: PlainConvUNet or ResidualEncoderUNet.
+        sgdc: Options of SGDC.
+        deep_supervision: Whether segmentation logits of all resolutions are returned.
+        **backbone_options: The other arguments of the backbone, as nnU-Net's plans hold them.
+
+    Raises:
+        ValueError: If the backbone is not 2D or the options do not fit it.
+    """
+
+    def __init__(
+        self,
+        input_channels: int,
+        num_classes: int,
+        backbone: Any,
+        sgdc: SGDCConfig | Mapping[str, Any],
+        deep_supervision: bool = False,
+        **backbone_options: Any,
+    ) -> None:
+        super().__init__()
+        _require_2d(backbone_options["conv_op"])
+        stock = backbone(
+            input_channels=input_channels, num_classes=num_classes, deep_supervision=True, **backbone_options
+        )
+        self.config = sgdc if isinstance(sgdc, SGDCConfig) else SGDCConfig.from_dict(sgdc)
+        self.backbone = backbone
+        self.encoder: nn.Module = stock.encoder
+        strides, channels = _cumulative_strides(stock.encoder.strides), stock.encoder.output_channels
+        self.guidance_stage = _guidance_stage(strides)
+        self.sge = Graft(_build_sge(self.config, stock.encoder, channels[self.guidance_stage]))
+        blocks = _build_blocks(self.config, strides[-2::-1], channels[-2::-1])
+        self.decoder = SGDCDecoder(stock.decoder, blocks, deep_supervision)
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        """Segment images of shape (B, input_channels, H, W); see the class for what comes out."""
+        skips = self.encoder(x)
+        boundary, guidance = self.sge(skips[-1], skips[self.guidance_stage])
+        segmentation: list[Tensor] = self.decoder(skips, guidance)
+        if self.training or self.decoder.deep_supervision:
+            return [*segmentation, boundary]
+        return segmentation[0]
+
+    def boundary_logits(self, x: Tensor) -> Tensor:
+        """Boundary logits of images of shape (B, input_channels, H, W), at the stride of the guidance."""
+        skips = self.encoder(x)
+        boundary: Tensor = self.sge(skips[-1], skips[self.guidance_stage])[0]
+        return boundary
+
+    def initialize(self, module: nn.Module) -> None:
+        """Initialise one module as the backbone would; nnU-Net applies this to all of them."""
+        self.backbone.initialize(module)
+
+
+def _require_2d(conv_op: type[nn.Module]) -> None:
+    if conv_op is not nn.Conv2d:
+        raise ValueError(f"SGDC is for 2D networks with conv_op Conv2d, got {conv_op.__name__}; use a 2d configuration")
+
+
+def _cumulative_strides(strides: Sequence[Sequence[int]]) -> list[int]:
+    """Stride of every encoder stage to the input, along the axis where it is largest."""
+    return [max(prod(axis) for axis in zip(*strides[: stage + 1], strict=True)) for stage in range(len(strides))]
+
+
+def _guidance_stage(strides: Sequence[int]) -> int:
+    """Encoder stage that SGE reads beside the bottleneck."""
+    candidates = [stage for stage, stride in enumerate(strides[:-1]) if stride >= GUIDANCE_STRIDE]
+    return candidates[0] if candidates else len(strides) - 2
+
+
+def _build_sge(config: SGDCConfig, encoder: Any, shallow_channels: int) -> SGE:
+    width = config.sge_width or shallow_channels
+    return SGE(
+        deep_channels=encoder.output_channels[-1],
+        shallow_channels=shallow_channels,
+        width=width,
+        guidance_channels=config.guidance_channels,
+        projection_width=width,
+        norm=_normalisation(encoder.norm_op, encoder.norm_op_kwargs),
+    )
+
+
+def _normalisation(norm_op: type[nn.Module] | None, options: Mapping[str, Any] | None) -> Callable[[int], nn.Module]:
+    """The normalisation of the plans, for a number of channels."""
+    if norm_op is None:
+        return lambda channels: nn.Identity()
+    return partial(norm_op, **(options or {}))
+
+
+def _build_blocks(config: SGDCConfig, strides: Sequence[int], channels: Sequence[int]) -> dict[int, SGDC]:
+    """SGDC blocks by decoder stage, whose strides and channels come coarsest first."""
+    stages = [stage for stage, stride in enumerate(strides) if stride in config.strides]
+    if not stages:
+        raise ValueError(
+            f"SGDCConfig.strides must name decoder stages of these plans, which have the strides {list(strides)}, "
+            f"got {config.strides}"
+        )
+    return {
+        stage: SGDC(
+            channels[stage],
+            config.guidance_channels,
+            config.num_heads,
+            config.kernel_size,
+            config.mlp_ratio,
+            config.layer_scale,
+        )
+        for stage in stages
+    }
