@@ -4,6 +4,8 @@
 installed as `nnunet_sgdc.trainers`.
 """
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 LIBRARY = ["nnunet_sgdc", *(f"nnunet_sgdc.{name}" for name in find_packages("nnunet_sgdc"))]
@@ -18,7 +20,7 @@ setup(
     name="nnunet_sgdc",
     version="0.1.0",
     description="Structurally-Guided Dynamic Convolution (SGDC) with boundary supervision as an nnU-Net v2 plugin",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
