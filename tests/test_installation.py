@@ -59,16 +59,17 @@ class Environment:
         (folder,) = self.folder.glob("lib/python*/site-packages")
         return folder
 
-    def run(self, *arguments: str, cwd: Path | None = None, **variables: str) -> CompletedProcess[str]:
+    def run(
+        self, *arguments: str, cwd: Path | None = None, variables: dict[str, str] | None = None
+    ) -> CompletedProcess[str]:
         command = [str(self.folder / "bin" / "python"), *arguments]
-        ended = subprocess.run(
-            command, env=clean_variables() | variables, cwd=cwd or self.folder, capture_output=True, text=True
-        )
+        setting = clean_variables() | (variables or {})
+        ended = subprocess.run(command, env=setting, cwd=cwd or self.folder, capture_output=True, text=True)
         assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
         return ended
 
     def find(self, *names: str, **variables: str) -> dict[str, str]:
-        printed = self.run("-c", FIND, *names, **variables).stdout
+        printed = self.run("-c", FIND, *names, variables=variables).stdout
         modules: dict[str, str] = json.loads(printed.splitlines()[-1])
         return modules
 
