@@ -60,12 +60,13 @@ class SGDCUNet(nn.Module):
             input_channels=input_channels, num_classes=num_classes, deep_supervision=True, **backbone_options
         )
         self.config = sgdc if isinstance(sgdc, SGDCConfig) else SGDCConfig.from_dict(sgdc)
-        self.backbone = backbone
+        self.backbone: Any = backbone
         self.encoder: nn.Module = stock.encoder
         strides, channels = _cumulative_strides(stock.encoder.strides), stock.encoder.output_channels
         self.guidance_stage = _guidance_stage(strides)
         self.sge = Graft(_build_sge(self.config, stock.encoder, channels[self.guidance_stage]))
-        blocks = _build_blocks(self.config, strides[-2::-1], channels[-2::-1])
+        self.decoder_strides = strides[-2::-1]
+        blocks = _build_blocks(self.config, self.decoder_strides, channels[-2::-1])
         self.decoder = SGDCDecoder(stock.decoder, blocks, deep_supervision)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
@@ -82,6 +83,12 @@ class SGDCUNet(nn.Module):
         skips = self.encoder(x)
         boundary: Tensor = self.sge(skips[-1], skips[self.guidance_stage])[0]
         return boundary
+
+    def layer_scales(self) -> dict[int, float]:
+        """Mean magnitude of the first LayerScale of every SGDC block, by the stride of its stage."""
+        parameters = self.decoder.sgdc.named_parameters()
+        scales = {name.split(".")[0]: scale for name, scale in parameters if name.endswith("mixing_scale")}
+        return {self.decoder_strides[int(stage)]: scale.detach().abs().mean().item() for stage, scale in scales.items()}
 
     def initialize(self, module: nn.Module) -> None:
         """Initialise one module as the backbone would; nnU-Net applies this to all of them."""

@@ -1,0 +1,148 @@
+"""nnU-Net's trainer with SGDC in the network and boundary supervision in the loss."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import distributed, nn
+
+from nnunet_sgdc.losses import BoundaryConfig, BoundaryLoss, BoundarySupervisedLoss
+from nnunet_sgdc.networks import SGDCConfig, SGDCUNet, graft_architecture, graft_plans
+from nnunet_sgdc.trainers.progress import plot_progress
+
+PHASES = ("train", "val")
+
+
+class nnUNetTrainerSGDC(nnUNetTrainer):
+    """Train the network of the plans with SGDC grafted on, supervised with segmentations and their boundaries.
+
+    Everything else is nnU-Net's. Change an option in a subclass of your own:
+
+        class nnUNetTrainerSGDC_k5(nnUNetTrainerSGDC):
+            sgdc = SGDCConfig(kernel_size=5)
+
+    The plans stored with the model hold the complete configuration of the network.
+    """
+
+    sgdc: ClassVar[SGDCConfig] = SGDCConfig()
+    boundary: ClassVar[BoundaryConfig] = BoundaryConfig()
+    epochs: ClassVar[int] = 1000
+    iterations_per_epoch: ClassVar[int] = 250
+    val_iterations_per_epoch: ClassVar[int] = 50
+
+    def __init__(
+        self,
+        plans: dict[str, Any],
+        configuration: str,
+        fold: int,
+        dataset_json: dict[str, Any],
+        device: torch.device = torch.device("cuda"),  # noqa: B008  nnU-Net's own signature
+    ) -> None:
+        super().__init__(graft_plans(plans, configuration, self.sgdc), configuration, fold, dataset_json, device)
+        self.num_epochs = self.epochs
+        self.num_iterations_per_epoch = self.iterations_per_epoch
+        self.num_val_iterations_per_epoch = self.val_iterations_per_epoch
+        # nnU-Net's 50 epochs between checkpoints would leave short trainings nothing to resume from.
+        self.save_every: int = max(1, min(50, self.num_epochs // 10))
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """Build the network; plans without SGDC get the configuration of this class."""
+        architecture = graft_architecture(configuration_manager.configuration["architecture"], cls.sgdc)
+        network: nn.Module = get_network_from_plans(
+            architecture["network_class_name"],
+            architecture["arch_kwargs"],
+            architecture["_kw_requires_import"],
+            num_input_channels,
+            num_output_channels,
+            deep_supervision=enable_deep_supervision,
+        )
+        return network
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write beside and rename, so that a kill in the middle leaves the previous checkpoint to resume from."""
+        partial = f"{filename}.partial"
+        super().save_checkpoint(partial)
+        if os.path.exists(partial):
+            os.replace(partial, filename)
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Do nnU-Net's training step and report the parts of its loss."""
+        return {**super().train_step(batch), **self._loss_parts()}
+
+    def validation_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Do nnU-Net's validation step and report the parts of its loss."""
+        return {**super().validation_step(batch), **self._loss_parts()}
+
+    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
+        """Log the parts of the training loss."""
+        super().on_train_epoch_end(train_outputs)
+        self._log_loss_parts("train", train_outputs)
+
+    def on_validation_epoch_end(self, val_outputs: list[dict[str, Any]]) -> None:
+        """Log the parts of the validation loss."""
+        super().on_validation_epoch_end(val_outputs)
+        self._log_loss_parts("val", val_outputs)
+
+    def on_epoch_end(self) -> None:
+        """Log how far LayerScale has come, print what is ours, and draw it beside nnU-Net's progress.png."""
+        scales = self.plain_network.layer_scales()
+        self._log_value("layer_scales", list(scales.values()))
+        for phase in PHASES:
+            parts = [f"{part} {self.logger.get_value(f'{phase}_{part}_losses', -1):.4f}" for part in self.loss.PARTS]
+            self.print_to_log_file(f"{phase}_loss parts: {', '.join(parts)}")
+        self.print_to_log_file(f"LayerScale: {', '.join(f'stride {k}: {scale:.3g}' for k, scale in scales.items())}")
+        super().on_epoch_end()
+        if self.local_rank == 0:
+            plot_progress(self.logger.get_checkpoint(), list(scales), Path(self.output_folder) / "progress_sgdc.png")
+
+    @property
+    def plain_network(self) -> SGDCUNet:
+        """The network without the wrappers of DDP and torch.compile."""
+        network: Any = self.network.module if self.is_ddp else self.network
+        plain: SGDCUNet = getattr(network, "_orig_mod", network)
+        return plain
+
+    def _build_loss(self) -> BoundarySupervisedLoss:
+        labels = self.label_manager
+        boundary = BoundaryLoss(
+            self.boundary,
+            foreground_labels=None if labels.has_regions else labels.foreground_labels,
+            ignore_label=labels.ignore_label,
+            batch_dice=self.configuration_manager.batch_dice,
+            ddp=self.is_ddp,
+        )
+        return BoundarySupervisedLoss(super()._build_loss(), boundary, self.boundary.weight)
+
+    def _loss_parts(self) -> dict[str, Any]:
+        return {part: value.cpu().numpy() for part, value in self.loss.parts.items()}
+
+    def _log_loss_parts(self, phase: str, outputs: list[dict[str, Any]]) -> None:
+        for part in self.loss.PARTS:
+            # Without deep supervision, the evaluated network gives no boundary to compare.
+            values = [output[part] for output in outputs if part in output]
+            self._log_value(f"{phase}_{part}_losses", self._mean_over_processes(values))
+
+    def _mean_over_processes(self, values: list[Any]) -> float:
+        gathered = [values]
+        if self.is_ddp:
+            gathered = [[]] * distributed.get_world_size()
+            distributed.all_gather_object(gathered, values)
+        everything = np.concatenate(gathered)
+        return float(everything.mean()) if everything.size else float("nan")
+
+    def _log_value(self, key: str, value: Any) -> None:
+        self.logger.local_logger.my_fantastic_logging.setdefault(key, [])
+        self.logger.log(key, value, self.current_epoch)
