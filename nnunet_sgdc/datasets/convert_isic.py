@@ -19,7 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from nnunet_sgdc import __version__
-from nnunet_sgdc.datasets.errors import ConversionError
+from nnunet_sgdc.datasets.errors import ConversionError, counted
 from nnunet_sgdc.datasets.images import LESION_THRESHOLD, read_mask, read_rgb, resized_image, resized_mask
 from nnunet_sgdc.datasets.isic_releases import EDITIONS, Case, FoundSplit, Release, find_release
 from nnunet_sgdc.datasets.raw_dataset import check_vacant, dataset_name, raw_folder, staged
@@ -31,7 +31,7 @@ CONVERSION_FILE = "conversion.json"
 
 @dataclass(frozen=True)
 class ConvertedCase:
-    """What became of one case; `width` and `height` are those of the original image in pixels."""
+    """What became of one case; `width` and `height` are those of the original image, upright, in pixels."""
 
     identifier: str
     split: str
@@ -73,9 +73,11 @@ class ConversionReport:
         lines += [_described(split, ending) for split, ending in _placed(self.release)]
         lines += [f"  {name}: left out, as there is a test split" for name in self.release.left_out]
         if self.unusual_masks:
-            lines.append(f"  {len(self.unusual_masks)} masks held values other than 0 and 255 (128 and up are lesion)")
+            lines.append(
+                f"  masks with values other than 0 and 255 ({counted(self.unusual_masks)}): 128 and up are lesion"
+            )
         if self.empty_labels:
-            lines.append(f"  {len(self.empty_labels)} labels hold no lesion: {', '.join(self.empty_labels)}")
+            lines.append(f"  labels without any lesion ({counted(self.empty_labels)})")
         return "\n".join(lines)
 
 
@@ -109,7 +111,7 @@ def convert_isic(
     _check_positive("size", size)
     _check_positive("workers", workers)
     release = find_release(source, edition)
-    target = raw_folder(raw) / dataset_name(dataset_id, name or f"ISIC{release.edition.year}")
+    target = raw_folder(raw) / dataset_name(dataset_id, f"ISIC{release.edition.year}" if name is None else name)
     check_vacant(target, overwrite)
     with staged(target, overwrite) as folder:
         cases = _convert_cases(release, folder, size, workers or os.cpu_count() or 1)

@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_sgdc.datasets.errors import ConversionError
+from nnunet_sgdc.datasets.errors import ConversionError, counted
 
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
 # 2017 lays a superpixel map beside every image.
 SUPERPIXELS = "_superpixels"
 # Compared without case: 2016 writes "_Segmentation", the later editions "_segmentation".
 MASK_ENDING = "_segmentation.png"
-SHOWN_IDENTIFIERS = 3
 
 
 @dataclass(frozen=True)
@@ -220,16 +219,11 @@ def _check_pairs(split: str, images: dict[str, Path], masks: dict[str, Path]) ->
     maskless, imageless = sorted(images.keys() - masks.keys()), sorted(masks.keys() - images.keys())
     faults = []
     if maskless:
-        faults.append(f"{len(maskless)} images without a mask ({_first(maskless)})")
+        faults.append(f"images without a mask ({counted(maskless)})")
     if imageless:
-        faults.append(f"{len(imageless)} masks without an image ({_first(imageless)})")
+        faults.append(f"masks without an image ({counted(imageless)})")
     if faults:
         raise ConversionError(f"the {split} split has {' and '.join(faults)}: unpack the release completely")
-
-
-def _first(identifiers: list[str]) -> str:
-    shown = _listed(identifiers[:SHOWN_IDENTIFIERS])
-    return shown if len(identifiers) <= SHOWN_IDENTIFIERS else f"{shown}, ..."
 
 
 def _listed(items: Iterable[object]) -> str:
