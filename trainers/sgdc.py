@@ -75,7 +75,7 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
         """Write beside and rename, so that a kill in the middle leaves the previous checkpoint to resume from."""
         partial = f"{filename}.partial"
         super().save_checkpoint(partial)
-        if os.path.exists(partial):
+        if self.local_rank == 0 and not self.disable_checkpointing:
             os.replace(partial, filename)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
