@@ -36,6 +36,7 @@ setup(
         "torch>=2.5",
         "numpy",
         "pillow",
+        "scipy",
         "matplotlib",
         "tqdm",
     ],

@@ -1,0 +1,216 @@
+"""The whole job in one command: convert, plan, train, predict, score, look.
+
+The demonstration runs the same commands that a user would type, in folders of its own, on phantoms written in the
+layout of ISIC 2016 or on a real release.
+"""
+
+import argparse
+import csv
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from nnunet_sgdc.datasets.phantoms import write_phantoms
+from nnunet_sgdc.evaluation import BoundaryMapper, Panel, Scores, draw_gallery, score_masks
+
+DATASET_ID = 999
+DATASET = f"Dataset{DATASET_ID}_SGDCDemo"
+FOLD = 0
+SHOWN_CASES = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run and where.
+
+    Attributes:
+        folder: Folder for everything the demonstration writes.
+        release: Folder of an ISIC release.
+        size: Side of the square images in pixels.
+        trainer: Name of the trainer.
+        device: "cuda", "mps" or "cpu".
+    """
+
+    folder: Path
+    release: Path
+    size: int
+    trainer: str
+    device: str
+
+    @property
+    def raw(self) -> Path:
+        """The raw data set."""
+        return self.folder / "nnUNet_raw" / DATASET
+
+    @property
+    def model(self) -> Path:
+        """nnU-Net's folder of the trained model."""
+        return self.folder / "nnUNet_results" / DATASET / f"{self.trainer}__nnUNetPlans__2d"
+
+    @property
+    def predictions(self) -> Path:
+        """The predicted label maps of the test set."""
+        return self.folder / "predictions"
+
+    def commands(self) -> dict[str, list[str]]:
+        """The commands of the job, each under what it does."""
+        identifier, device = str(DATASET_ID), ["-device", self.device]
+        convert = ["nnunet_sgdc-convert-isic", str(self.release), identifier, "--name", "SGDCDemo", "--overwrite"]
+        plan = ["nnUNetv2_plan_and_preprocess", "-d", identifier, "-c", "2d", "--verify_dataset_integrity"]
+        train = ["nnUNetv2_train", identifier, "2d", str(FOLD), "-tr", self.trainer, *device]
+        folders = ["-i", str(self.raw / "imagesTs"), "-o", str(self.predictions)]
+        predict = ["nnUNetv2_predict", *folders, "-d", identifier, "-c", "2d", "-f", str(FOLD), "-tr", self.trainer]
+        return {
+            "Convert the release": [*convert, "--size", str(self.size)],
+            "Plan and preprocess": [*plan, "-np", str(_workers())],
+            "Train": train,
+            "Predict the test set": [*predict, *device, "-npp", "1", "-nps", "1"],
+        }
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the commands: nnU-Net's folders inside that of the job, and no more workers than cores."""
+        folders = {name: str(self.folder / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+        workers = {name: str(_workers()) for name in ("nnUNet_n_proc_DA", "nnUNet_def_n_proc")}
+        return {**workers, **os.environ, **folders}
+
+
+def run_demo(job: Job) -> dict[str, Scores]:
+    """Run the job and print where its results are.
+
+    Args:
+        job: What to run.
+
+    Returns:
+        Scores of the test cases.
+
+    Raises:
+        FileNotFoundError: If the release has no test or validation split with ground truth.
+        subprocess.CalledProcessError: If a command fails.
+    """
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "predictions"):
+        shutil.rmtree(job.folder / name, ignore_errors=True)
+        (job.folder / name).mkdir(parents=True)
+    for step, command in job.commands().items():
+        _run(step, command, job.environment())
+        _require_test_truth(job)
+    scores = _score(job)
+    table, picture = job.folder / "scores.csv", job.folder / "predictions.png"
+    _write_scores(scores, table)
+    _draw(job, scores, picture)
+    _print_summary(job, scores, [table, picture])
+    return scores
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command `nnunet_sgdc-demo`.
+
+    Args:
+        arguments: The command line; None takes that of the process.
+    """
+    options = _parser().parse_args(arguments)
+    folder = options.output.resolve()
+    release = options.isic.resolve() if options.isic else _write_release(folder / "phantoms")
+    try:
+        run_demo(Job(folder, release, options.size, options.trainer, options.device))
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"nnunet_sgdc-demo: this command failed, see above: {shlex.join(error.cmd)}")
+    except FileNotFoundError as error:
+        sys.exit(f"nnunet_sgdc-demo: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nnunet_sgdc-demo", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--isic", type=Path, metavar="FOLDER", help="a real ISIC release instead of phantoms")
+    add("--output", type=Path, default=Path("demo"), metavar="FOLDER", help="where everything goes (default: demo)")
+    add("--size", type=int, default=128, metavar="N", help="side of the images in pixels (default: %(default)s)")
+    add("--trainer", default="nnUNetTrainerSGDC_demo", help="any trainer (default: %(default)s)")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    add("--device", choices=("cpu", "cuda", "mps"), default=device, help="(default here: %(default)s)")
+    return parser
+
+
+def _write_release(folder: Path) -> Path:
+    _announce("Draw phantoms")
+    shutil.rmtree(folder, ignore_errors=True)
+    write_phantoms(folder)
+    return folder
+
+
+def _run(step: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    _announce(f"{step}: {shlex.join(command)}")
+    scripts = sysconfig.get_path("scripts")
+    search = os.pathsep.join([scripts, environment.get("PATH", os.defpath)])
+    executable = shutil.which(command[0], path=search) or command[0]
+    subprocess.run([executable, *command[1:]], env={**environment, "PATH": search}, check=True)
+
+
+def _require_test_truth(job: Job) -> None:
+    """Notice before an hour of training that there is nothing to score."""
+    if not (job.raw / "labelsTs").is_dir():
+        raise FileNotFoundError(f"{job.release} must hold a test or validation split with its ground truth, to score")
+
+
+def _score(job: Job) -> dict[str, Scores]:
+    truths = sorted((job.raw / "labelsTs").glob("*.png"))
+    return {
+        truth.stem: score_masks(_mask(truth), _mask(job.predictions / truth.name)) for truth in tqdm(truths, "Score")
+    }
+
+
+def _write_scores(scores: Mapping[str, Scores], file: Path) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ["case", "dice", "iou", "hd95"])
+        writer.writeheader()
+        writer.writerows({"case": case, **asdict(score)} for case, score in scores.items())
+
+
+def _draw(job: Job, scores: Mapping[str, Scores], file: Path) -> None:
+    """Draw cases spread evenly from the worst to the best."""
+    ranked = sorted(scores, key=lambda case: scores[case].dice)
+    chosen = dict.fromkeys(ranked[index] for index in np.linspace(0, len(ranked) - 1, SHOWN_CASES).round().astype(int))
+    boundary_map = BoundaryMapper(job.model, FOLD, torch.device(job.device))
+    draw_gallery([_panel(job, case, scores[case], boundary_map) for case in tqdm(chosen, "Draw")], file)
+
+
+def _panel(job: Job, case: str, score: Scores, boundary_map: BoundaryMapper) -> Panel:
+    image = job.raw / "imagesTs" / f"{case}_0000.png"
+    return Panel(
+        title=f"{case}\nDice {score.dice:.3f}  HD95 {score.hd95:.1f} px",
+        image=np.asarray(Image.open(image)),
+        truth=_mask(job.raw / "labelsTs" / f"{case}.png"),
+        prediction=_mask(job.predictions / f"{case}.png"),
+        boundary=boundary_map(image),
+    )
+
+
+def _mask(file: Path) -> NDArray[np.bool_]:
+    return np.asarray(Image.open(file)) > 0
+
+
+def _print_summary(job: Job, scores: Mapping[str, Scores], files: Sequence[Path]) -> None:
+    _announce(f"Mean of {len(scores)} test cases, HD95 in pixels of {job.size} x {job.size}")
+    for name, label in (("dice", "Dice"), ("iou", "IoU"), ("hd95", "HD95")):
+        print(f"{label:5} {np.mean([getattr(score, name) for score in scores.values()]):.3f}")
+    for file in (*files, job.predictions, job.model / f"fold_{FOLD}"):
+        print(file)
+
+
+def _announce(text: str) -> None:
+    print(f"\n=== {text}", flush=True)
+
+
+def _workers() -> int:
+    return max(1, min(8, os.cpu_count() or 1))
