@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,7 +17,13 @@ def plot_progress(log: Mapping[str, list[Any]], strides: Sequence[int], file: Pa
         strides: Strides of the SGDC blocks, in the order of the logged LayerScales.
         file: Where the PNG goes.
     """
-    figure = Figure(figsize=(18, 5), layout="constrained")
+    # nnU-Net's own picture leaves seaborn's poster-sized fonts behind.
+    with matplotlib.style.context("default"):
+        _draw(log, strides).savefig(file, dpi=150)
+
+
+def _draw(log: Mapping[str, list[Any]], strides: Sequence[int]) -> Figure:
+    figure = Figure(figsize=(12, 3.5), layout="constrained")
     segmentation, boundary, scales = figure.subplots(1, 3)
     _plot_loss(segmentation, log, "segmentation")
     _plot_loss(boundary, log, "boundary")
@@ -24,7 +31,7 @@ def plot_progress(log: Mapping[str, list[Any]], strides: Sequence[int], file: Pa
         scales.plot(values, marker=".", label=f"stride {stride}")
     scales.set(title="LayerScale, mean magnitude", xlabel="epoch", yscale="log")
     scales.legend()
-    figure.savefig(file)
+    return figure
 
 
 def _plot_loss(axes: Axes, log: Mapping[str, list[Any]], part: str) -> None:

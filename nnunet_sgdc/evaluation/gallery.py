@@ -52,12 +52,12 @@ def _draw_panel(axes: Sequence[Axes], panel: Panel) -> None:
     image.imshow(panel.image)
     image.set_ylabel(panel.title)
     contours.imshow(panel.image)
+    height, width = panel.truth.shape
     for mask, colour in ((panel.truth, TRUTH), (panel.prediction, PREDICTION)):
         # A frame of background closes the contour of an object at the border of the image.
         framed = np.pad(mask.astype(float), 1)
-        contours.contour(
-            np.arange(-1, framed.shape[1] - 1), np.arange(-1, framed.shape[0] - 1), framed, [0.5], colors=colour
-        )
+        contours.contour(np.arange(-1, width + 1), np.arange(-1, height + 1), framed, [0.5], colors=colour)
+    contours.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     boundary.imshow(panel.boundary, cmap="magma", vmin=0, vmax=1)
     for one, title in zip(axes, ("image", "contours", "boundary map"), strict=True):
         one.set(title=title, xticks=[], yticks=[])
