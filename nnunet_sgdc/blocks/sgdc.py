@@ -57,10 +57,10 @@ class SGDC(nn.Module):
         self.gates_and_kernels = nn.Conv2d(channels, 2 * channels + taps, 1)
         self.static_conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.mixing_norm = LayerNorm2d(channels)
-        self.mixing_scale = nn.Parameter(torch.full((channels,), layer_scale))
+        self.mixing_scale = nn.Parameter(torch.full((channels,), float(layer_scale)))
         self.mlp_norm = LayerNorm2d(channels)
         self.mlp = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.GELU(), nn.Conv2d(hidden, channels, 1))
-        self.mlp_scale = nn.Parameter(torch.full((channels,), layer_scale))
+        self.mlp_scale = nn.Parameter(torch.full((channels,), float(layer_scale)))
 
     def forward(self, x: Tensor, guidance: Tensor) -> Tensor:
         """Modulate x.
