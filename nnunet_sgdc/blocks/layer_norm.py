@@ -1,7 +1,7 @@
 """Layer normalisation over the channels of a map.
 
-Written as arithmetic on (B, C, H, W): torch's own layer_norm wants channels last, and the two permuted copies that this
-takes cost more than the arithmetic.
+Written as arithmetic on (B, C, H, W): torch's own layer_norm wants channels last, and the permuted copies that this takes
+cost more than the arithmetic. On a CPU two means over the channels are several times faster than torch.var_mean.
 """
 
 import torch
@@ -25,6 +25,7 @@ class LayerNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised map, in float32 at least: squares of large activations overflow float16."""
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        variance, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
-        scale = torch.rsqrt(variance + EPSILON) * self.weight[:, None, None]
-        return (x - mean) * scale + self.bias[:, None, None]
+        centred = x - x.mean(1, keepdim=True)
+        variance = centred.square().mean(1, keepdim=True)
+        normalised = centred * torch.rsqrt(variance + EPSILON)
+        return torch.addcmul(self.bias[:, None, None], normalised, self.weight[:, None, None])

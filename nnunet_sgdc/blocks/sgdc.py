@@ -11,7 +11,7 @@ There is no pooling: gates and kernels belong to single pixels.
 Deviations from the published module:
     - The published forward fails on a malformed einops pattern; the line is read as what it evidently means.
     - The dynamic convolution never builds the k * k unfolded copy of the map (see nnunet_sgdc.ops).
-    - Kernel logits are bounded to the range of float16 before the softmax, so that autocast cannot make NaNs of them.
+    - Kernel logits that overflow float16 are bounded before the softmax, which would make NaNs of infinities.
 """
 
 import torch
@@ -88,8 +88,10 @@ class SGDC(nn.Module):
             [channels, channels, self.num_heads * self.kernel_size**2],
             dim=1,
         )
-        logits = torch.unflatten(logits, 1, (self.num_heads, -1)).clamp(-LARGEST_HALF, LARGEST_HALF)
-        return torch.sigmoid(static_gate), torch.sigmoid(dynamic_gate), torch.softmax(logits, dim=2)
+        if logits.dtype == torch.float16:
+            logits = logits.clamp(-LARGEST_HALF, LARGEST_HALF)
+        kernels = torch.softmax(torch.unflatten(logits, 1, (self.num_heads, -1)), dim=2)
+        return torch.sigmoid(static_gate), torch.sigmoid(dynamic_gate), kernels
 
     def extra_repr(self) -> str:
         """Say what the submodules do not show."""

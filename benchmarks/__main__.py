@@ -1,0 +1,14 @@
+"""Run all benchmarks: `python -m benchmarks`, on a machine that does nothing else."""
+
+import platform
+
+import torch
+
+from benchmarks import dynamic_conv, training_step
+from benchmarks.measure import device
+
+if __name__ == "__main__":
+    where = torch.cuda.get_device_name() if device().type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    print(f"torch {torch.__version__}, {platform.machine()}, {where}\n")
+    dynamic_conv.main()
+    training_step.main()
