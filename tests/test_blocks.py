@@ -115,6 +115,12 @@ def test_sge_keeps_a_channel_where_reduction_exceeds_the_width() -> None:
     assert boundary.shape == (2, 1, 16, 20)
 
 
+@pytest.mark.parametrize("dtype", HALF)
+def test_sge_of_half_precision_weights_gives_half_precision_maps(dtype: torch.dtype) -> None:
+    deep, shallow = torch.randn(2, 12, 4, 5, dtype=dtype), torch.randn(2, 6, 16, 20, dtype=dtype)
+    assert {output.dtype for output in small_sge().to(dtype)(deep, shallow)} == {dtype}
+
+
 @pytest.mark.parametrize(
     "shallow",
     [
