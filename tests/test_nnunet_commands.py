@@ -1,0 +1,344 @@
+"""nnU-Net's own commands with our trainers, run as a user runs them, on phantoms of 64 x 64 pixels.
+
+Every command is a process of its own in an empty folder, which knows nothing of the developer but PATH and HOME. One
+run serves several tests, so runs are fixtures; a test names the runs that it needs.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from nnunet_sgdc.datasets.phantoms import write_phantoms
+from nnunet_sgdc.networks import SGDCConfig
+
+pytestmark = pytest.mark.nnunet
+
+COMMANDS = Path(sys.executable).parent
+TIMEOUT = 300
+DATASET = "Dataset001_ISIC2016"
+EPOCHS = 3
+
+# Trainers in a folder of the user; one epoch is three steps. Told to, the first one is killed halfway through writing
+# the checkpoint at the end of an epoch, together with the processes that load its data.
+TRAINERS = """
+import os, signal
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunet_sgdc.networks import SGDCConfig
+from nnunet_sgdc.trainers import nnUNetTrainerSGDC
+
+save = torch.save
+
+def save_half(content, file):
+    save(content, file)
+    os.truncate(file, os.path.getsize(file) // 2)
+    os.killpg(0, signal.SIGKILL)
+
+class nnUNetTrainerSGDC_tiny(nnUNetTrainerSGDC):
+    epochs, iterations_per_epoch, val_iterations_per_epoch = 3, 3, 2
+
+    def on_epoch_end(self):
+        if str(self.current_epoch) == os.environ.get("KILLED_AFTER_EPOCH"):
+            torch.save = save_half
+        super().on_epoch_end()
+
+class nnUNetTrainerSGDC_shallow(nnUNetTrainerSGDC):
+    sgdc = SGDCConfig(kernel_size=3)
+    epochs, iterations_per_epoch, val_iterations_per_epoch = 1, 3, 2
+
+    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cuda")):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.enable_deep_supervision = False
+
+class nnUNetTrainer_stock(nnUNetTrainer):
+    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cuda")):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.num_epochs = self.num_iterations_per_epoch = self.num_val_iterations_per_epoch = 1
+
+    def perform_actual_validation(self, save_probabilities=False):
+        pass
+"""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Folders of a user and the commands run on them, with the variables of nnU-Net and no others."""
+
+    folder: Path
+    results: str = "results"
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def trainers(self) -> Path:
+        return self.folder / "trainers" / "mine.py"
+
+    @property
+    def raw(self) -> Path:
+        return self.folder / "raw" / DATASET
+
+    def model(self, trainer: str) -> Path:
+        return self.folder / self.results / DATASET / f"{trainer}__nnUNetPlans__2d"
+
+    def with_settings(self, **settings: str) -> "Workspace":
+        return replace(self, settings={**self.settings, **settings})
+
+    @contextmanager
+    def start(self, command: str, *arguments: str) -> Iterator[Popen[str]]:
+        """Start a command; it and its children are gone afterwards, whatever happens."""
+        variables = {name: os.environ[name] for name in ("PATH", "HOME")} | self.settings
+        variables |= {f"nnUNet_{name}": str(self.folder / name) for name in ("raw", "preprocessed")}
+        variables |= {"nnUNet_results": str(self.folder / self.results)}
+        variables |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
+        with Popen(
+            [str(COMMANDS / command), *arguments],
+            cwd=self.folder / "elsewhere",
+            env=variables,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def run(self, command: str, *arguments: str, returncode: int = 0) -> str:
+        with self.start(command, *arguments) as process:
+            printed, _ = process.communicate(timeout=TIMEOUT)
+        assert process.returncode == returncode, printed
+        return printed
+
+    def train(self, trainer: str, fold: int, *arguments: str, **expected: int) -> "Training":
+        line = ("1", "2d", str(fold), "-tr", trainer, "-device", "cpu", *arguments)
+        return Training(self.model(trainer) / f"fold_{fold}", self.run("nnUNetv2_train", *line, **expected))
+
+    def predict(self, trainer: str, images: Path, name: str) -> dict[str, NDArray[np.uint8]]:
+        model = ("-d", "1", "-c", "2d", "-f", "0", "-tr", trainer)
+        folders = ("-i", str(images), "-o", str(self.folder / name))
+        self.run("nnUNetv2_predict", *model, *folders, "-npp", "1", "-nps", "1", "-device", "cpu")
+        return label_maps(self.folder / name)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training left behind and printed."""
+
+    folder: Path
+    printed: str
+
+    def checkpoint(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = torch.load(self.folder / f"checkpoint_{name}.pth", weights_only=False)
+        return content
+
+    def numbers(self, pattern: str) -> list[float]:
+        """What a pattern with one group has found in the log, over the epochs."""
+        return [float(number) for number in re.findall(pattern, self.printed)]
+
+
+def label_maps(folder: Path) -> dict[str, NDArray[np.uint8]]:
+    return {path.stem: np.asarray(Image.open(path)) for path in folder.glob("*.png")}
+
+
+def read_until(text: str, process: Popen[str]) -> str:
+    printed = ""
+    for line in process.stdout or ():
+        printed += line
+        if text in line:
+            return printed
+    raise AssertionError(f"ended without {text!r}:\n{printed}")
+
+
+def plans_of(model: Path) -> dict[str, Any]:
+    plans: dict[str, Any] = json.loads((model / "plans.json").read_text())
+    return plans
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A planned and preprocessed data set, and no trainers of the user."""
+    workspace = Workspace(tmp_path_factory.mktemp("user"))
+    for name in ("raw", "preprocessed", "results", "elsewhere"):
+        (workspace.folder / name).mkdir()
+    write_phantoms(workspace.folder / "release", training=10, test=2)
+    workspace.run("nnunet_sgdc-convert-isic", str(workspace.folder / "release"), "1", "--size", "64")
+    line = ("-d", "1", "-c", "2d", "--verify_dataset_integrity", "-npfp", "1", "-np", "1")
+    workspace.run("nnUNetv2_plan_and_preprocess", *line)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def workspace(bare: Workspace) -> Workspace:
+    workspace = bare.with_settings(nnUNet_extTrainer=str(bare.trainers.parent))
+    workspace.trainers.parent.mkdir()
+    workspace.trainers.write_text(TRAINERS)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def trained(workspace: Workspace) -> Training:
+    return workspace.train("nnUNetTrainerSGDC_tiny", 0)
+
+
+@pytest.fixture(scope="module")
+def left_by_a_kill(workspace: Workspace) -> dict[str, Any]:
+    """The latest checkpoint after a kill at the end of the second epoch, halfway through writing the next one."""
+    killing = workspace.with_settings(KILLED_AFTER_EPOCH="1")
+    killed = killing.train("nnUNetTrainerSGDC_tiny", 1, returncode=-signal.SIGKILL)
+    assert (killed.folder / "checkpoint_latest.pth.partial").exists()
+    return killed.checkpoint("latest")
+
+
+@pytest.fixture(scope="module")
+def resumed(workspace: Workspace, left_by_a_kill: dict[str, Any]) -> Training:
+    return workspace.train("nnUNetTrainerSGDC_tiny", 1, "--c")
+
+
+@pytest.fixture(scope="module")
+def predicted(workspace: Workspace, trained: Training) -> dict[str, NDArray[np.uint8]]:
+    return workspace.predict("nnUNetTrainerSGDC_tiny", workspace.raw / "imagesTs", "predicted")
+
+
+@pytest.fixture(scope="module")
+def shallow(workspace: Workspace) -> Training:
+    """Trained without deep supervision."""
+    return workspace.train("nnUNetTrainerSGDC_shallow", 0)
+
+
+@pytest.fixture(scope="module")
+def stock(workspace: Workspace) -> Training:
+    return workspace.train("nnUNetTrainer_stock", 0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["checkpoint_final.pth", "checkpoint_best.pth", "progress.png", "progress_sgdc.png", "validation/summary.json"],
+)
+def test_a_training_leaves_its_results(trained: Training, name: str) -> None:
+    assert (trained.folder / name).stat().st_size > 0
+
+
+@pytest.mark.parametrize("kind", ["trained", "resumed"])
+def test_a_finished_training_leaves_neither_the_latest_nor_a_partial_checkpoint(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    training: Training = request.getfixturevalue(kind)
+    names = {path.name for path in training.folder.glob("checkpoint*")}
+    assert names == {"checkpoint_best.pth", "checkpoint_final.pth"}
+
+
+def test_the_log_says_what_the_loss_of_every_epoch_consists_of(trained: Training) -> None:
+    segmentation = trained.numbers(r"train_loss parts: segmentation ([-.\d]+)")
+    boundary = trained.numbers(r"train_loss parts: .* boundary ([-.\d]+)")
+    loss = trained.numbers(r"train_loss ([-.\d]+)\n")
+    assert len(loss) == EPOCHS
+    np.testing.assert_allclose(np.array(segmentation) + 3 * np.array(boundary), loss, atol=3e-4)
+
+
+def test_the_log_says_layer_scale_by_stride_in_every_epoch(trained: Training) -> None:
+    assert len(trained.numbers(r"LayerScale: stride 8: ([.\d]+), stride 4: [.\d]+")) == EPOCHS
+
+
+def test_the_plans_of_the_model_hold_the_complete_configuration(workspace: Workspace, trained: Training) -> None:
+    architecture = plans_of(trained.folder.parent)["configurations"]["2d"]["architecture"]
+    assert architecture["network_class_name"] == "nnunet_sgdc.networks.SGDCUNet"
+    assert architecture["arch_kwargs"]["sgdc"] == SGDCConfig().to_dict()
+
+
+def test_the_plans_of_the_data_set_stay_those_of_nnunet(bare: Workspace, trained: Training) -> None:
+    plans = bare.folder / "preprocessed" / DATASET / "nnUNetPlans.json"
+    assert "sgdc" not in plans.read_text()
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(left_by_a_kill: dict[str, Any]) -> None:
+    assert left_by_a_kill["current_epoch"] == 1
+
+
+def test_a_killed_training_continues_with_the_epoch_after_its_checkpoint(resumed: Training) -> None:
+    assert resumed.numbers(r"Epoch (\d+)") == [1, 2]
+    assert (resumed.folder / "validation" / "summary.json").exists()
+
+
+def test_a_continued_training_keeps_the_log_of_the_killed_one(
+    left_by_a_kill: dict[str, Any], resumed: Training
+) -> None:
+    before, after = left_by_a_kill["logging"], resumed.checkpoint("final")["logging"]
+    for key in ("train_segmentation_losses", "train_boundary_losses", "layer_scales"):
+        assert len(after[key]) == EPOCHS
+        assert after[key][:1] == before[key]
+
+
+def test_probabilities_of_the_validation_are_saved_on_demand(workspace: Workspace, trained: Training) -> None:
+    labels = label_maps(trained.folder / "validation")
+    workspace.train("nnUNetTrainerSGDC_tiny", 0, "--val", "--npz")
+    for case, label in labels.items():
+        probabilities = np.load(trained.folder / "validation" / f"{case}.npz")["probabilities"]
+        np.testing.assert_array_equal(probabilities.argmax(0)[0], label)
+
+
+def test_a_prediction_has_one_label_map_for_every_image(
+    workspace: Workspace, predicted: dict[str, NDArray[np.uint8]]
+) -> None:
+    images = {path.name.removesuffix("_0000.png") for path in (workspace.raw / "imagesTs").iterdir()}
+    assert predicted.keys() == images
+    assert {label.shape for label in predicted.values()} == {(64, 64)}
+    assert np.isin(list(predicted.values()), [0, 1]).all()
+
+
+def test_nnunet_chooses_the_best_configuration_over_folds(
+    workspace: Workspace, trained: Training, resumed: Training
+) -> None:
+    line = ("-c", "2d", "-tr", "nnUNetTrainerSGDC_tiny", "-f", "0", "1", "--disable_ensembling", "-np", "1")
+    workspace.run("nnUNetv2_find_best_configuration", "1", *line)
+    chosen = json.loads((workspace.folder / "results" / DATASET / "inference_information.json").read_text())
+    assert chosen["best_model_or_ensemble"]["selected_model_or_models"][0]["trainer"] == "nnUNetTrainerSGDC_tiny"
+
+
+def test_a_model_installed_from_a_zip_predicts_the_same(
+    workspace: Workspace, predicted: dict[str, NDArray[np.uint8]]
+) -> None:
+    other, archive = replace(workspace, results="other_results"), str(workspace.folder / "model.zip")
+    line = ("-d", "1", "-c", "2d", "-f", "0", "-tr", "nnUNetTrainerSGDC_tiny", "-o", archive)
+    workspace.run("nnUNetv2_export_model_to_zip", *line)
+    other.run("nnUNetv2_install_pretrained_model_from_zip", archive)
+    repeated = other.predict("nnUNetTrainerSGDC_tiny", workspace.raw / "imagesTs", "repeated")
+    np.testing.assert_equal(repeated, predicted)
+
+
+def test_a_training_without_deep_supervision_is_validated(shallow: Training) -> None:
+    summary = json.loads((shallow.folder / "validation" / "summary.json").read_text())
+    assert np.isfinite(summary["foreground_mean"]["Dice"])
+    assert len(shallow.numbers(r"train_loss parts: .* boundary ([-.\d]+)")) == 1
+
+
+def test_a_model_is_rebuilt_from_its_plans_when_the_class_has_changed(workspace: Workspace, shallow: Training) -> None:
+    workspace.trainers.write_text(TRAINERS.replace("kernel_size=3", "kernel_size=5"))
+    expected = label_maps(shallow.folder / "validation")
+    predicted = workspace.predict("nnUNetTrainerSGDC_shallow", workspace.raw / "imagesTr", "rebuilt")
+    np.testing.assert_equal({case: predicted[case] for case in expected}, expected)
+
+
+def test_a_trainer_is_found_without_any_variable_and_starts_from_stock_weights(
+    bare: Workspace, stock: Training
+) -> None:
+    weights = str(stock.folder / "checkpoint_final.pth")
+    line = ("1", "2d", "2", "-tr", "nnUNetTrainerSGDC_1epoch", "-device", "cpu", "-pretrained_weights", weights)
+    with bare.with_settings(PYTHONUNBUFFERED="1").start("nnUNetv2_train", *line) as process:
+        printed = read_until("Epoch 0", process)
+    assert "encoder.stages.0.0.convs.0.conv.weight shape" in printed
