@@ -1,7 +1,7 @@
 """Layer normalisation over the channels of a map.
 
-Written as arithmetic on (B, C, H, W): torch's own layer_norm wants channels last, and the permuted copies that this takes
-cost more than the arithmetic. On a CPU two means over the channels are several times faster than torch.var_mean.
+Written as arithmetic on (B, C, H, W): torch's own layer_norm wants channels last, and the copies that this takes cost
+more than the arithmetic. On a CPU two means over the channels are several times faster than torch.var_mean.
 """
 
 import torch

@@ -1,6 +1,7 @@
 """Structurally-Guided Dynamic Convolution (SGDC): a block that modulates a map under guidance.
 
-Paper: Shi, Zhu and Swamy, "SGDC", MIDL 2026, PMLR 315:989-1003, arXiv 2602.23496. Written from the paper's arithmetic:
+Paper: Shi, Zhu and Swamy, "SGDC: Structurally-Guided Dynamic Convolution for Medical Image Segmentation", MIDL 2026,
+PMLR 315:989-1003, arXiv 2602.23496. Written from the paper's arithmetic:
 
     gate_s, gate_d, logits = conv1x1(x + project(guidance))
     x <- x + scale_1 * (depthwise3x3(x * sigmoid(gate_s)) + dynamic_conv(norm(x), softmax(logits)) * sigmoid(gate_d))

@@ -1,6 +1,7 @@
 """Structural Guidance Extractor (SGE): boundary logits and guidance from two encoder maps.
 
-Paper: Shi, Zhu and Swamy, "SGDC", MIDL 2026, PMLR 315:989-1003, arXiv 2602.23496. The module descends from the edge
+Paper: Shi, Zhu and Swamy, "SGDC: Structurally-Guided Dynamic Convolution for Medical Image Segmentation", MIDL 2026,
+PMLR 315:989-1003, arXiv 2602.23496. The module descends from the edge
 module of CTO (Lin et al., IPMI 2023). Each map is projected, weighed by the sigmoid of its Sobel magnitude and refined;
 both are fused at the resolution of the shallow map.
 

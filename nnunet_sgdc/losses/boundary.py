@@ -1,7 +1,7 @@
 """Boundary targets, computed from the segmentation target on its device, and the loss on boundary logits.
 
-The recipe of SGDC's paper (arXiv 2602.23496) is not public. The default is that of CTO (Lin et al., IPMI 2023), from
-which its edge module descends: the ring of 2 pixels around each object, a Dice loss, weight 3.
+The recipe of SGDC's paper (arXiv 2602.23496) was not available to us. The default is that of CTO (Lin et al., IPMI
+2023), from which its edge module descends: the ring of 2 pixels around each object, a Dice loss, weight 3.
 """
 
 from collections.abc import Sequence
