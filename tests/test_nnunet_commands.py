@@ -33,6 +33,8 @@ TIMEOUT = 300
 DATASET = "Dataset001_ISIC2016"
 EPOCHS = 3
 
+LabelMaps = dict[str, NDArray[np.uint8]]
+
 # Trainers in a folder of the user; one epoch is three steps. Told to, the first one is killed halfway through writing
 # the checkpoint at the end of an epoch, together with the processes that load its data.
 TRAINERS = """
@@ -91,6 +93,18 @@ class Workspace:
     def raw(self) -> Path:
         return self.folder / "raw" / DATASET
 
+    @property
+    def variables(self) -> dict[str, str]:
+        folders = {"raw": "raw", "preprocessed": "preprocessed", "results": self.results}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ["HOME"],
+            **{f"nnUNet_{kind}": str(self.folder / name) for kind, name in folders.items()},
+            "nnUNet_n_proc_DA": "1",
+            "nnUNet_def_n_proc": "1",
+            **self.settings,
+        }
+
     def model(self, trainer: str) -> Path:
         return self.folder / self.results / DATASET / f"{trainer}__nnUNetPlans__2d"
 
@@ -100,14 +114,10 @@ class Workspace:
     @contextmanager
     def start(self, command: str, *arguments: str) -> Iterator[Popen[str]]:
         """Start a command; it and its children are gone afterwards, whatever happens."""
-        variables = {name: os.environ[name] for name in ("PATH", "HOME")} | self.settings
-        variables |= {f"nnUNet_{name}": str(self.folder / name) for name in ("raw", "preprocessed")}
-        variables |= {"nnUNet_results": str(self.folder / self.results)}
-        variables |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
         with Popen(
             [str(COMMANDS / command), *arguments],
             cwd=self.folder / "elsewhere",
-            env=variables,
+            env=self.variables,
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -129,7 +139,7 @@ class Workspace:
         line = ("1", "2d", str(fold), "-tr", trainer, "-device", "cpu", *arguments)
         return Training(self.model(trainer) / f"fold_{fold}", self.run("nnUNetv2_train", *line, **expected))
 
-    def predict(self, trainer: str, images: Path, name: str) -> dict[str, NDArray[np.uint8]]:
+    def predict(self, trainer: str, images: Path, name: str) -> LabelMaps:
         model = ("-d", "1", "-c", "2d", "-f", "0", "-tr", trainer)
         folders = ("-i", str(images), "-o", str(self.folder / name))
         self.run("nnUNetv2_predict", *model, *folders, "-npp", "1", "-nps", "1", "-device", "cpu")
@@ -152,7 +162,7 @@ class Training:
         return [float(number) for number in re.findall(pattern, self.printed)]
 
 
-def label_maps(folder: Path) -> dict[str, NDArray[np.uint8]]:
+def label_maps(folder: Path) -> LabelMaps:
     return {path.stem: np.asarray(Image.open(path)) for path in folder.glob("*.png")}
 
 
@@ -165,9 +175,8 @@ def read_until(text: str, process: Popen[str]) -> str:
     raise AssertionError(f"ended without {text!r}:\n{printed}")
 
 
-def plans_of(model: Path) -> dict[str, Any]:
-    plans: dict[str, Any] = json.loads((model / "plans.json").read_text())
-    return plans
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +220,7 @@ def resumed(workspace: Workspace, left_by_a_kill: dict[str, Any]) -> Training:
 
 
 @pytest.fixture(scope="module")
-def predicted(workspace: Workspace, trained: Training) -> dict[str, NDArray[np.uint8]]:
+def predicted(workspace: Workspace, trained: Training) -> LabelMaps:
     return workspace.predict("nnUNetTrainerSGDC_tiny", workspace.raw / "imagesTs", "predicted")
 
 
@@ -256,7 +265,7 @@ def test_the_log_says_layer_scale_by_stride_in_every_epoch(trained: Training) ->
 
 
 def test_the_plans_of_the_model_hold_the_complete_configuration(workspace: Workspace, trained: Training) -> None:
-    architecture = plans_of(trained.folder.parent)["configurations"]["2d"]["architecture"]
+    architecture = read_json(trained.folder.parent / "plans.json")["configurations"]["2d"]["architecture"]
     assert architecture["network_class_name"] == "nnunet_sgdc.networks.SGDCUNet"
     assert architecture["arch_kwargs"]["sgdc"] == SGDCConfig().to_dict()
 
@@ -292,9 +301,7 @@ def test_probabilities_of_the_validation_are_saved_on_demand(workspace: Workspac
         np.testing.assert_array_equal(probabilities.argmax(0)[0], label)
 
 
-def test_a_prediction_has_one_label_map_for_every_image(
-    workspace: Workspace, predicted: dict[str, NDArray[np.uint8]]
-) -> None:
+def test_a_prediction_has_one_label_map_for_every_image(workspace: Workspace, predicted: LabelMaps) -> None:
     images = {path.name.removesuffix("_0000.png") for path in (workspace.raw / "imagesTs").iterdir()}
     assert predicted.keys() == images
     assert {label.shape for label in predicted.values()} == {(64, 64)}
@@ -306,13 +313,11 @@ def test_nnunet_chooses_the_best_configuration_over_folds(
 ) -> None:
     line = ("-c", "2d", "-tr", "nnUNetTrainerSGDC_tiny", "-f", "0", "1", "--disable_ensembling", "-np", "1")
     workspace.run("nnUNetv2_find_best_configuration", "1", *line)
-    chosen = json.loads((workspace.folder / "results" / DATASET / "inference_information.json").read_text())
+    chosen = read_json(workspace.folder / "results" / DATASET / "inference_information.json")
     assert chosen["best_model_or_ensemble"]["selected_model_or_models"][0]["trainer"] == "nnUNetTrainerSGDC_tiny"
 
 
-def test_a_model_installed_from_a_zip_predicts_the_same(
-    workspace: Workspace, predicted: dict[str, NDArray[np.uint8]]
-) -> None:
+def test_a_model_installed_from_a_zip_predicts_the_same(workspace: Workspace, predicted: LabelMaps) -> None:
     other, archive = replace(workspace, results="other_results"), str(workspace.folder / "model.zip")
     line = ("-d", "1", "-c", "2d", "-f", "0", "-tr", "nnUNetTrainerSGDC_tiny", "-o", archive)
     workspace.run("nnUNetv2_export_model_to_zip", *line)
@@ -322,7 +327,7 @@ def test_a_model_installed_from_a_zip_predicts_the_same(
 
 
 def test_a_training_without_deep_supervision_is_validated(shallow: Training) -> None:
-    summary = json.loads((shallow.folder / "validation" / "summary.json").read_text())
+    summary = read_json(shallow.folder / "validation" / "summary.json")
     assert np.isfinite(summary["foreground_mean"]["Dice"])
     assert len(shallow.numbers(r"train_loss parts: .* boundary ([-.\d]+)")) == 1
 
