@@ -116,6 +116,19 @@ def test_sge_keeps_a_channel_where_reduction_exceeds_the_width() -> None:
 
 
 @pytest.mark.parametrize("dtype", HALF)
+def test_sgdc_of_half_precision_weights_gives_half_precision_maps(dtype: torch.dtype) -> None:
+    x, guidance = torch.randn(2, 8, 4, 4, dtype=dtype), torch.randn(2, 16, 8, 8, dtype=dtype)
+    output = SGDC(8, layer_scale=1).to(dtype)(x, guidance)
+    assert output.dtype == dtype
+    assert output.isfinite().all()
+
+
+def test_an_mlp_without_hidden_channels_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"mlp_ratio must leave a hidden channel beside 8 channels, got 0\.1"):
+        SGDC(8, mlp_ratio=0.1)
+
+
+@pytest.mark.parametrize("dtype", HALF)
 def test_sge_of_half_precision_weights_gives_half_precision_maps(dtype: torch.dtype) -> None:
     deep, shallow = torch.randn(2, 12, 4, 5, dtype=dtype), torch.randn(2, 6, 16, 20, dtype=dtype)
     assert {output.dtype for output in small_sge().to(dtype)(deep, shallow)} == {dtype}

@@ -122,14 +122,7 @@ def test_rings_equal_the_dilations_of_scikit_image(ring: str, width: int) -> Non
 
 
 @pytest.mark.parametrize("width", [1, 2])
-@pytest.mark.parametrize(
-    "ring",
-    [
-        "outer",
-        pytest.param("inner", marks=pytest.mark.xfail(reason="ignored pixels count as the outside of an object")),
-        pytest.param("both", marks=pytest.mark.xfail(reason="ignored pixels count as the outside of an object")),
-    ],
-)
+@pytest.mark.parametrize("ring", ["outer", "inner", "both"])
 def test_what_is_known_near_ignored_pixels_holds_however_they_are_filled(ring: str, width: int) -> None:
     complete = torch.tensor(list(product([0, 1, 2], repeat=5)))[:, None, None]
     truth = target_of(complete, 1, 2, ring=ring, width=width)[:, 0]

@@ -141,6 +141,13 @@ def test_gradient_of_half_precision_kernels_is_summed_in_float32(dtype, formulat
     assert_close(actual.double(), exact, rtol=rounding, atol=1e-6)
 
 
+@pytest.mark.parametrize("formulation", [_in_place, _fusible])
+def test_products_beyond_the_range_of_half_precision_still_cancel(formulation: ModuleType) -> None:
+    x = torch.tensor([300.0, 300.0], dtype=torch.float16).view(1, 2, 1, 1)
+    grad = torch.tensor([300.0, -300.0], dtype=torch.float16).view(1, 2, 1, 1)
+    assert formulation.grad_kernels(grad, x, torch.Size([1, 1, 1, 1, 1])).item() == 0
+
+
 @pytest.mark.parametrize(
     ("x_dtype", "kernels_dtype", "expected"),
     [

@@ -315,6 +315,7 @@ def test_unknown_option_is_named() -> None:
     ("name", "value"),
     [
         ("strides", ()),
+        ("strides", 4),
         ("strides", (0,)),
         ("strides", (4, 2.5)),
         ("kernel_size", 4),
@@ -322,8 +323,11 @@ def test_unknown_option_is_named() -> None:
         ("kernel_size", 3.0),
         ("num_heads", 0),
         ("guidance_channels", 0),
+        ("num_heads", True),
         ("mlp_ratio", 0),
+        ("mlp_ratio", "4"),
         ("layer_scale", 0),
+        ("layer_scale", float("inf")),
         ("sge_width", 0),
     ],
 )

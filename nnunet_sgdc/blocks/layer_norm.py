@@ -23,9 +23,12 @@ class LayerNorm2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised map, in float32 at least: squares of large activations overflow float16."""
+        """Return the normalised map in the dtype of the weights.
+
+        It is computed in float32 at least: squares of large activations overflow float16.
+        """
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         centred = x - x.mean(1, keepdim=True)
         variance = centred.square().mean(1, keepdim=True)
-        normalised = centred * torch.rsqrt(variance + EPSILON)
+        normalised = (centred * torch.rsqrt(variance + EPSILON)).to(self.weight.dtype)
         return torch.addcmul(self.bias[:, None, None], normalised, self.weight[:, None, None])

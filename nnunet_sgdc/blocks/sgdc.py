@@ -37,7 +37,7 @@ class SGDC(nn.Module):
         layer_scale: Start value of both LayerScale vectors; near 0 the block starts as the identity.
 
     Raises:
-        ValueError: If num_heads does not divide channels or kernel_size is even.
+        ValueError: If num_heads does not divide channels, kernel_size is even, or the MLP has no hidden channel.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SGDC(nn.Module):
         layer_scale: float = 1e-6,
     ) -> None:
         super().__init__()
-        _check_arguments(channels, num_heads, kernel_size)
+        _check_arguments(channels, num_heads, kernel_size, mlp_ratio)
         self.num_heads, self.kernel_size = num_heads, kernel_size
         taps = num_heads * kernel_size**2
         hidden = int(channels * mlp_ratio)
@@ -99,8 +99,10 @@ class SGDC(nn.Module):
         return f"num_heads={self.num_heads}, kernel_size={self.kernel_size}"
 
 
-def _check_arguments(channels: int, num_heads: int, kernel_size: int) -> None:
+def _check_arguments(channels: int, num_heads: int, kernel_size: int, mlp_ratio: float) -> None:
     if num_heads < 1 or channels % num_heads:
         raise ValueError(f"num_heads must divide the {channels} channels, got {num_heads}")
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}")
+    if channels * mlp_ratio < 1:
+        raise ValueError(f"mlp_ratio must leave a hidden channel beside {channels} channels, got {mlp_ratio}")

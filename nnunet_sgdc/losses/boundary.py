@@ -109,7 +109,7 @@ class BoundaryLoss(nn.Module):
 def boundary_target(masks: Tensor, ignored: Tensor | None, ring: Ring, width: int) -> Tensor:
     """Boundary of any object, as nnU-Net's losses of regions expect their target.
 
-    A pixel is unknown if it is ignored, or if it shows no boundary but an ignored pixel nearby might make it one.
+    A pixel is unknown if it is ignored, or if ignored pixels nearby decide whether it is boundary.
 
     Args:
         masks: Objects, bool of shape (B, N, H, W), one channel for each class or region.
@@ -120,9 +120,11 @@ def boundary_target(masks: Tensor, ignored: Tensor | None, ring: Ring, width: in
     Returns:
         Boundary, bool of shape (B, 1, H, W); with ignored, (B, 2, H, W), the second channel for unknown pixels.
     """
-    boundary = boundary_ring(masks, ring, width).any(1, keepdim=True)
+    rings = boundary_ring(masks, ring, width)
     if ignored is None:
-        return boundary
+        return rings.any(1, keepdim=True)
+    # What is boundary both if the ignored pixels are outside the object and if they are inside does not hang on them.
+    boundary = (rings & boundary_ring(masks | ignored, ring, width)).any(1, keepdim=True)
     unknown = ignored | (_dilate(ignored, width) & ~boundary)
     return torch.cat([boundary, unknown], dim=1)
 

@@ -32,21 +32,15 @@ class SGDCConfig:
     sge_width: int | None = None
 
     def __post_init__(self) -> None:
+        listed = isinstance(self.strides, list | tuple) and len(self.strides) > 0
+        _require(listed and all(map(_is_count, self.strides)), "strides", "positive integers", self)
         # JSON knows lists only; a tuple keeps the object hashable.
         object.__setattr__(self, "strides", tuple(self.strides))
-        _require(
-            bool(self.strides) and all(_is_count(stride) for stride in self.strides),
-            "strides",
-            "positive integers",
-            self,
-        )
-        _require(
-            _is_count(self.kernel_size) and self.kernel_size % 2 == 1, "kernel_size", "an odd positive integer", self
-        )
+        _require(_is_count(self.kernel_size) and self.kernel_size % 2 == 1, "kernel_size", "an odd integer", self)
         _require(_is_count(self.num_heads), "num_heads", "a positive integer", self)
         _require(_is_count(self.guidance_channels), "guidance_channels", "a positive integer", self)
-        _require(self.mlp_ratio > 0, "mlp_ratio", "positive", self)
-        _require(self.layer_scale > 0, "layer_scale", "positive", self)
+        _require(_is_positive(self.mlp_ratio), "mlp_ratio", "a positive number", self)
+        _require(_is_positive(self.layer_scale), "layer_scale", "a positive number", self)
         _require(self.sge_width is None or _is_count(self.sge_width), "sge_width", "a positive integer or None", self)
 
     @classmethod
@@ -71,7 +65,11 @@ class SGDCConfig:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 def _require(valid: bool, name: str, expected: str, config: SGDCConfig) -> None:

@@ -32,9 +32,10 @@ def grad_x(grad: Tensor, kernels: Tensor) -> Tensor:
 def grad_kernels(grad: Tensor, x: Tensor, kernels_shape: torch.Size) -> Tensor:
     """For every tap, grad times shifted x, summed over the channels of a head."""
     heads, size = kernels_shape[1], kernel_size(kernels_shape)
-    grads = split_heads(grad, heads)
+    grads = split_heads(grad, heads).to(accumulation_dtype(grad.dtype))
     neighbours = windows(pad(split_heads(x, heads), size), size)
-    return torch.stack([(window * grads).sum(1) for window in neighbours], 1).reshape(kernels_shape)
+    result = torch.stack([(window * grads).sum(1) for window in neighbours], 1)
+    return result.to(grad.dtype).reshape(kernels_shape)
 
 
 def _sum_of_products(features: Iterable[Tensor], weights: Iterable[Tensor]) -> Tensor:

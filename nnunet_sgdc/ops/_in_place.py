@@ -39,13 +39,13 @@ def grad_kernels(grad: Tensor, x: Tensor, kernels_shape: torch.Size) -> Tensor:
     """For every tap, grad times shifted x, summed over the channels of a head."""
     heads, size = kernels_shape[1], kernel_size(kernels_shape)
     padded = split_heads(pad(x.contiguous(), size), heads)
-    grads = split_heads(grad.contiguous(), heads)
-    result = grad.new_empty((len(grads), *kernels_shape[2:]))
+    grads = split_heads(grad.contiguous(), heads).to(accumulation_dtype(grad.dtype))
+    result = grads.new_empty((len(grads), *kernels_shape[2:]))
     for source, factor, out in _chunks(padded, grads, result):
         product = torch.empty_like(factor)
         for tap, window in enumerate(windows(source, size)):
             torch.sum(torch.mul(window, factor, out=product), 1, out=out[:, tap])
-    return result.view(kernels_shape)
+    return result.view(kernels_shape).to(grad.dtype)
 
 
 def _chunks(features: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
