@@ -280,7 +280,8 @@ def test_image_with_a_broken_chunk_is_named(tmp_path: Path, intact: bytes, broke
 def test_colour_profile_is_left_behind(release: Path, raw: Path) -> None:
     path = release / EDITIONS[2016].splits[0].image_folder / "0.jpg"
     Image.new("RGB", SIZE).save(path, icc_profile=b"profile")
-    assert "icc_profile" not in Image.open(convert_isic(release, 1).folder / "imagesTr" / "0_0000.png").info
+    with Image.open(convert_isic(release, 1).folder / "imagesTr" / "0_0000.png") as converted:
+        assert "icc_profile" not in converted.info
 
 
 # What is refused

@@ -1,0 +1,35 @@
+"""The README's examples run, and its tables name the options and trainers that there are."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from nnunet_sgdc import trainers
+from nnunet_sgdc.losses import BoundaryConfig
+from nnunet_sgdc.networks import SGDCConfig
+
+README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.splitlines()[-1])
+def test_example_runs(example: str) -> None:
+    exec(compile(example, "README.md", "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("option", fields(SGDCConfig), ids=lambda option: option.name)
+def test_network_option_has_the_default_it_is_said_to_have(option) -> None:
+    assert re.search(rf"^\| `{option.name}` \| {re.escape(str(option.default))} \|", README, flags=re.MULTILINE)
+
+
+def test_every_boundary_option_is_in_the_table() -> None:
+    table = README[README.index("| `BoundaryConfig` |") :]
+    assert all(f"`{option.name}`" in table for option in fields(BoundaryConfig))
+
+
+@pytest.mark.parametrize("trainer", trainers.__all__)
+def test_every_trainer_is_named(trainer: str) -> None:
+    suffix = trainer.removeprefix("nnUNetTrainerSGDC")
+    assert f"{suffix}`" in README
