@@ -9,7 +9,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from nnunet_sgdc.ops._taps import accumulation_dtype, kernel_size, pad, split_heads, windows
+from nnunet_sgdc.ops._taps import accumulation_dtype, kernel_size, pad, split_heads, window, windows
 
 
 def forward(x: Tensor, kernels: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def grad_x(grad: Tensor, kernels: Tensor) -> Tensor:
     neighbours = windows(pad(split_heads(grad, heads), size), size)
     # Seen from its neighbour at offset o, a pixel lies at -o: the tap counted from the end.
     taps = pad(kernels.flatten(0, 1), size).flip(1).unbind(1)
-    weights = (list(windows(tap, size))[index] for index, tap in enumerate(taps))
+    weights = (window(weight, size, tap) for tap, weight in enumerate(taps))
     return _sum_of_products(neighbours, weights).to(grad.dtype).reshape(grad.shape)
 
 
@@ -34,7 +34,7 @@ def grad_kernels(grad: Tensor, x: Tensor, kernels_shape: torch.Size) -> Tensor:
     heads, size = kernels_shape[1], kernel_size(kernels_shape)
     grads = split_heads(grad, heads).to(accumulation_dtype(grad.dtype))
     neighbours = windows(pad(split_heads(x, heads), size), size)
-    result = torch.stack([(window * grads).sum(1) for window in neighbours], 1)
+    result = torch.stack([(neighbour * grads).sum(1) for neighbour in neighbours], 1)
     return result.to(grad.dtype).reshape(kernels_shape)
 
 

@@ -18,12 +18,16 @@ def pad(x: Tensor, size: int) -> Tensor:
     return F.pad(x, [size // 2] * 4)
 
 
-def windows(padded: Tensor, size: int) -> Iterator[Tensor]:
-    """The size * size shifted views of a padded map, in row-major order of the taps."""
+def window(padded: Tensor, size: int, tap: int) -> Tensor:
+    """The view of a padded map that one of the size * size taps sees; taps are in row-major order."""
+    row, column = divmod(tap, size)
     height, width = padded.shape[-2] - size + 1, padded.shape[-1] - size + 1
-    for row in range(size):
-        for column in range(size):
-            yield padded[..., row : row + height, column : column + width]
+    return padded[..., row : row + height, column : column + width]
+
+
+def windows(padded: Tensor, size: int) -> Iterator[Tensor]:
+    """The views of a padded map that the size * size taps see."""
+    return (window(padded, size, tap) for tap in range(size**2))
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
