@@ -29,6 +29,9 @@ DATASET_ID = 999
 DATASET = f"Dataset{DATASET_ID}_SGDCDemo"
 FOLD = 0
 SHOWN_CASES = 4
+NNUNET_FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+# Nothing is removed from a folder that the demonstration did not make.
+MARKER = ".nnunet_sgdc-demo"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Job:
 
     def environment(self) -> dict[str, str]:
         """The environment of the commands: nnU-Net's folders inside that of the job, and no more workers than cores."""
-        folders = {name: str(self.folder / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+        folders = {name: str(self.folder / name) for name in NNUNET_FOLDERS}
         workers = {name: str(_workers()) for name in ("nnUNet_n_proc_DA", "nnUNet_def_n_proc")}
         return {**workers, **os.environ, **folders}
 
@@ -96,15 +99,19 @@ def run_demo(job: Job) -> dict[str, Scores]:
         Scores of the test cases.
 
     Raises:
+        FileExistsError: If the folder holds other things than an earlier demonstration.
         FileNotFoundError: If the release has no test or validation split with ground truth.
         subprocess.CalledProcessError: If a command fails.
     """
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "predictions"):
-        shutil.rmtree(job.folder / name, ignore_errors=True)
-        (job.folder / name).mkdir(parents=True)
-    for step, command in job.commands().items():
+    _claim(job.folder)
+    for name in (*NNUNET_FOLDERS, "predictions"):
+        _remove(job.folder / name)
+        (job.folder / name).mkdir()
+    convert, *others = job.commands().items()
+    _run(*convert, job.environment())
+    _require_test_truth(job)
+    for step, command in others:
         _run(step, command, job.environment())
-        _require_test_truth(job)
     scores = _score(job)
     table, picture = job.folder / "scores.csv", job.folder / "predictions.png"
     _write_scores(scores, table)
@@ -121,12 +128,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     options = _parser().parse_args(arguments)
     folder = options.output.resolve()
-    release = options.isic.resolve() if options.isic else _write_release(folder / "phantoms")
     try:
+        release = options.isic.resolve() if options.isic else _write_release(folder)
         run_demo(Job(folder, release, options.size, options.trainer, options.device))
     except subprocess.CalledProcessError as error:
         sys.exit(f"nnunet_sgdc-demo: this command failed, see above: {shlex.join(error.cmd)}")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, FileExistsError) as error:
         sys.exit(f"nnunet_sgdc-demo: {error}")
 
 
@@ -144,9 +151,25 @@ def _parser() -> argparse.ArgumentParser:
 
 def _write_release(folder: Path) -> Path:
     _announce("Draw phantoms")
-    shutil.rmtree(folder, ignore_errors=True)
-    write_phantoms(folder)
-    return folder
+    _claim(folder)
+    release = folder / "phantoms"
+    _remove(release)
+    write_phantoms(release)
+    return release
+
+
+def _claim(folder: Path) -> None:
+    """Mark a folder as the demonstration's, which may then be emptied; one with other things in it is refused."""
+    marker = folder / MARKER
+    if folder.exists() and any(folder.iterdir()) and not marker.exists():
+        raise FileExistsError(f"--output must be a new or empty folder, or that of an earlier demo, got {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _run(step: str, command: Sequence[str], environment: Mapping[str, str]) -> None:

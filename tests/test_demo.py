@@ -66,3 +66,13 @@ def test_a_release_without_test_truth_is_refused_before_training(tmp_path: Path)
     assert run.returncode == 1
     assert "must hold a test or validation split with its ground truth" in run.stderr
     assert "Plan and preprocess" not in run.stdout
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    treasure = tmp_path / "mine" / "nnUNet_raw" / "Dataset001_Mine" / "dataset.json"
+    treasure.parent.mkdir(parents=True)
+    treasure.touch()
+    run = run_demo(tmp_path, "--output", "mine")
+    assert run.returncode == 1
+    assert "--output must be a new or empty folder" in run.stderr
+    assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [treasure]
