@@ -34,6 +34,7 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
     epochs: ClassVar[int] = 1000
     iterations_per_epoch: ClassVar[int] = 250
     val_iterations_per_epoch: ClassVar[int] = 50
+    save_every: int
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
         self.num_iterations_per_epoch = self.iterations_per_epoch
         self.num_val_iterations_per_epoch = self.val_iterations_per_epoch
         # nnU-Net's 50 epochs between checkpoints would leave short trainings nothing to resume from.
-        self.save_every: int = max(1, min(50, self.num_epochs // 10))
+        self.save_every = max(1, min(self.save_every, self.num_epochs // 10))
 
     @classmethod
     def build_network_architecture(

@@ -72,14 +72,11 @@ def from_published_state_dict(config: Mapping[str, Any], state_dict: Mapping[str
     """
     values = dict(config)
     training = bool(values.pop("training", True))
-    is_sgdc = "dim" in values
-    block: SGE | SGDC = (
-        SGDC(**_rename_arguments(values, SGDC_ARGUMENTS))
-        if is_sgdc
-        else SGE(**_rename_arguments(values, SGE_ARGUMENTS))
-    )
+    kind: type[SGE | SGDC] = SGDC if "dim" in values else SGE
+    arguments, names = (SGDC_ARGUMENTS, SGDC_NAMES) if kind is SGDC else (SGE_ARGUMENTS, SGE_NAMES)
+    block = kind(**_rename_arguments(values, arguments))
     block.to(_floating_dtype(state_dict))
-    block.load_state_dict(_rename_weights(state_dict, SGDC_NAMES if is_sgdc else SGE_NAMES))
+    block.load_state_dict(_rename_weights(state_dict, names))
     return block.train(training)
 
 

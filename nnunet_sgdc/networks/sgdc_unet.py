@@ -71,8 +71,7 @@ class SGDCUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Segment images of shape (B, input_channels, H, W); see the class for what comes out."""
-        skips = self.encoder(x)
-        boundary, guidance = self.sge(skips[-1], skips[self.guidance_stage])
+        skips, boundary, guidance = self._encode(x)
         segmentation: list[Tensor] = self.decoder(skips, guidance)
         if self.training or self.decoder.deep_supervision:
             return [*segmentation, boundary]
@@ -80,15 +79,18 @@ class SGDCUNet(nn.Module):
 
     def boundary_logits(self, x: Tensor) -> Tensor:
         """Boundary logits of images of shape (B, input_channels, H, W), at the stride of the guidance."""
-        skips = self.encoder(x)
-        boundary: Tensor = self.sge(skips[-1], skips[self.guidance_stage])[0]
-        return boundary
+        return self._encode(x)[1]
 
     def layer_scales(self) -> dict[int, float]:
         """Mean magnitude of the first LayerScale of every SGDC block, by the stride of its stage."""
         parameters = self.decoder.sgdc.named_parameters()
         scales = {name.split(".")[0]: scale for name, scale in parameters if name.endswith("mixing_scale")}
         return {self.decoder_strides[int(stage)]: scale.detach().abs().mean().item() for stage, scale in scales.items()}
+
+    def _encode(self, x: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Encoder maps, boundary logits and guidance."""
+        skips = self.encoder(x)
+        return skips, *self.sge(skips[-1], skips[self.guidance_stage])
 
     def initialize(self, module: nn.Module) -> None:
         """Initialise one module as the backbone would; nnU-Net applies this to all of them."""
