@@ -11,9 +11,12 @@ from setuptools import find_packages, setup
 LIBRARY = ["nnunet_sgdc", *(f"nnunet_sgdc.{name}" for name in find_packages("nnunet_sgdc"))]
 
 COMMANDS = {
+    "nnunet_sgdc-convert-conic": "nnunet_sgdc.datasets.convert_conic:main",
     "nnunet_sgdc-convert-isic": "nnunet_sgdc.datasets.convert_isic:main",
+    "nnunet_sgdc-convert-ph2": "nnunet_sgdc.datasets.convert_ph2:main",
     "nnunet_sgdc-demo": "nnunet_sgdc.demo:main",
     "nnunet_sgdc-doctor": "nnunet_sgdc.doctor:main",
+    "nnunet_sgdc-restore": "nnunet_sgdc.datasets.restore:main",
 }
 
 setup(
@@ -39,10 +42,16 @@ setup(
         "scipy",
         "matplotlib",
         "tqdm",
+        # Folds, connected components, perceptual hashes and the table of PH2.
+        "scikit-learn>=1.6",
+        "scikit-image",
+        "imagehash",
+        "openpyxl",
     ],
     extras_require={
         "dev": [
             "build",
+            "hypothesis",
             "import-linter",
             "mypy",
             "pre-commit",
@@ -53,7 +62,6 @@ setup(
             "ruff==0.17.*",
             # HD95 and Dice from a second library are the oracles of our scores.
             "monai",
-            "scikit-image",
         ],
     },
     entry_points={

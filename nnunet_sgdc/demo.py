@@ -58,6 +58,11 @@ class Job:
         return self.folder / "nnUNet_raw" / DATASET
 
     @property
+    def scored_split(self) -> str:
+        """Suffix of the folders to predict and score: those of the test split, or else of the validation split."""
+        return "Ts" if (self.raw / "labelsTs").is_dir() else "Val"
+
+    @property
     def model(self) -> Path:
         """nnU-Net's folder of the trained model."""
         return self.folder / "nnUNet_results" / DATASET / f"{self.trainer}__nnUNetPlans__2d"
@@ -73,7 +78,7 @@ class Job:
         convert = ["nnunet_sgdc-convert-isic", str(self.release), identifier, "--name", "SGDCDemo", "--overwrite"]
         plan = ["nnUNetv2_plan_and_preprocess", "-d", identifier, "-c", "2d", "--verify_dataset_integrity"]
         train = ["nnUNetv2_train", identifier, "2d", str(FOLD), "-tr", self.trainer, *device]
-        folders = ["-i", str(self.raw / "imagesTs"), "-o", str(self.predictions)]
+        folders = ["-i", str(self.raw / f"images{self.scored_split}"), "-o", str(self.predictions)]
         predict = ["nnUNetv2_predict", *folders, "-d", identifier, "-c", "2d", "-f", str(FOLD), "-tr", self.trainer]
         return {
             "Convert the release": [*convert, "--size", str(self.size)],
@@ -107,11 +112,10 @@ def run_demo(job: Job) -> dict[str, Scores]:
     for name in (*NNUNET_FOLDERS, "predictions"):
         _remove(job.folder / name)
         (job.folder / name).mkdir()
-    convert, *others = job.commands().items()
-    _run(*convert, job.environment())
-    _require_test_truth(job)
-    for step, command in others:
-        _run(step, command, job.environment())
+    for step in job.commands():
+        # Which images to predict is known once the release has been converted.
+        _run(step, job.commands()[step], job.environment())
+        _require_test_truth(job)
     scores = _score(job)
     table, picture = job.folder / "scores.csv", job.folder / "predictions.png"
     _write_scores(scores, table)
@@ -182,12 +186,12 @@ def _run(step: str, command: Sequence[str], environment: Mapping[str, str]) -> N
 
 def _require_test_truth(job: Job) -> None:
     """Notice before an hour of training that there is nothing to score."""
-    if not (job.raw / "labelsTs").is_dir():
+    if not (job.raw / f"labels{job.scored_split}").is_dir():
         raise FileNotFoundError(f"{job.release} must hold a test or validation split with its ground truth, to score")
 
 
 def _score(job: Job) -> dict[str, Scores]:
-    truths = sorted((job.raw / "labelsTs").glob("*.png"))
+    truths = sorted((job.raw / f"labels{job.scored_split}").glob("*.png"))
     return {
         truth.stem: score_masks(_mask(truth), _mask(job.predictions / truth.name)) for truth in tqdm(truths, "Score")
     }
@@ -209,11 +213,11 @@ def _draw(job: Job, scores: Mapping[str, Scores], file: Path) -> None:
 
 
 def _panel(job: Job, case: str, score: Scores, boundary_map: BoundaryMapper) -> Panel:
-    image = job.raw / "imagesTs" / f"{case}_0000.png"
+    image = job.raw / f"images{job.scored_split}" / f"{case}_0000.png"
     return Panel(
         title=f"{case}\nDice {score.dice:.3f}  HD95 {score.hd95:.1f} px",
         image=np.asarray(Image.open(image)),
-        truth=_mask(job.raw / "labelsTs" / f"{case}.png"),
+        truth=_mask(job.raw / f"labels{job.scored_split}" / f"{case}.png"),
         prediction=_mask(job.predictions / f"{case}.png"),
         boundary=boundary_map(image),
     )

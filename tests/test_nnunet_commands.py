@@ -23,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnunet_sgdc.datasets.phantoms import write_phantoms
+from nnunet_sgdc.datasets.phantoms import phantom, write_phantoms
+from nnunet_sgdc.evaluation import score_masks
 from nnunet_sgdc.networks import SGDCConfig
 
 pytestmark = pytest.mark.nnunet
@@ -347,3 +348,36 @@ def test_a_trainer_is_found_without_any_variable_and_starts_from_stock_weights(
     with bare.with_settings(PYTHONUNBUFFERED="1").start("nnUNetv2_train", *line) as process:
         printed = read_until("Epoch 0", process)
     assert "encoder.stages.0.0.convs.0.conv.weight shape" in printed
+
+
+def test_the_folds_are_those_of_the_converter(workspace: Workspace, trained: Training) -> None:
+    used = read_json(workspace.folder / "preprocessed" / DATASET / "splits_final.json")
+    assert used == read_json(workspace.raw / "splits_final.json")
+    assert len(read_json(trained.folder / "validation" / "summary.json")["metric_per_case"]) == len(used[0]["val"])
+
+
+def test_predictions_are_restored_to_the_sizes_of_the_originals(workspace: Workspace, predicted: LabelMaps) -> None:
+    workspace.run("nnunet_sgdc-restore", str(workspace.folder / "predicted"), "1", "-o", str(workspace.folder / "back"))
+    originals = {path.stem: Image.open(path).size for path in (workspace.folder / "release").glob("*Test_Data/*.jpg")}
+    assert {name: map_.shape[::-1] for name, map_ in label_maps(workspace.folder / "back").items()} == originals
+
+
+def test_ph2_is_predicted_and_scored_as_external_test_set(workspace: Workspace, trained: Training) -> None:
+    write_ph2(workspace.folder / "PH2Dataset", count=2)
+    workspace.run("nnunet_sgdc-convert-ph2", str(workspace.folder / "PH2Dataset"), "--as-test-of", "1")
+    external = workspace.raw / "external_PH2"
+    predictions = workspace.predict("nnUNetTrainerSGDC_tiny", external / "imagesTs", "predicted_ph2")
+    truths = label_maps(external / "labelsTs")
+    assert predictions.keys() == truths.keys() == {"IMD001", "IMD002"}
+    assert all(0 <= score_masks(truths[name] == 1, predictions[name] == 1).dice <= 1 for name in truths)
+
+
+def write_ph2(folder: Path, count: int) -> None:
+    """Phantoms in the nested layout of PH2."""
+    for number in range(1, count + 1):
+        name = f"IMD{number:03d}"
+        image, lesion = phantom(np.random.default_rng(number), (120, 90))
+        for kind, pixels in ((f"{name}_Dermoscopic_Image/{name}", image), (f"{name}_lesion/{name}_lesion", lesion)):
+            path = folder / "PH2 Dataset images" / name / f"{kind}.bmp"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(pixels).save(path)

@@ -10,7 +10,9 @@ from skimage.filters import threshold_otsu
 from skimage.measure import label
 
 from nnunet_sgdc.datasets.convert_isic import convert_isic
+from nnunet_sgdc.datasets.options import Options
 from nnunet_sgdc.datasets.phantoms import phantom, write_phantoms
+from nnunet_sgdc.datasets.resizing import Resizing
 
 SMALL = (160, 120)
 SEEDS = range(12)
@@ -94,10 +96,10 @@ def test_masks_hold_0_and_255_only(tmp_path: Path) -> None:
 def test_converter_takes_phantoms_for_isic_2016(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "release", training=2, test=1)
     (tmp_path / "raw").mkdir()
-    report = convert_isic(tmp_path / "release", 16, raw=tmp_path / "raw", size=64)
-    assert report.release.edition.year == 2016
-    assert [case.identifier for case in report.cases] == ["ISIC_9000000", "ISIC_9000001", "ISIC_9500000"]
-    assert report.unusual_masks == report.empty_labels == ()
+    report = convert_isic(tmp_path / "release", 16, Options(raw=tmp_path / "raw", size=Resizing.square(64)))
+    assert report.record.release == "ISIC2016"
+    assert [case.id for case in report.record.cases] == ["ISIC_9000000", "ISIC_9000001", "ISIC_9500000"]
+    assert report.remarks == {}
 
 
 def test_existing_release_is_not_written_over(tmp_path: Path) -> None:

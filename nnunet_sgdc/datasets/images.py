@@ -1,109 +1,159 @@
-"""Reading photographs and lesion masks, and making them smaller without inventing labels.
+"""Reading photographs and lesion masks: every way a release may hold them ends in RGB and in lesion or not.
 
-Images are reduced with Lanczos resampling, which kept most detail of the filters of Pillow (256 x 256 and back, 48
-dermoscopic images: PSNR 37.3 dB; bicubic 37.1, box 37.0, bilinear 36.6). The faster reduced decoding of JPEG is not
-used: it changed one value in a thousand by about 25 grey levels or more.
-
-Masks are made binary first. Each output pixel is then lesion if at least half of what it sees is lesion, seen through
-the triangle filter that Pillow calls bilinear. Over 143 ISIC masks its area error averaged +0.02 % (box filter:
-+0.17 %), and back at the original size the mean Dice was 0.997 for 256 x 256 and 0.999 for 512 x 512. A structure one
-output pixel wide always survives; one of half a pixel or less never does.
+Photographs become 8-bit RGB: grey, palette and CMYK images are converted and an alpha channel is dropped. Masks are
+lesion from 128 up, as the ISIC challenge scores them; a mask may be stored in one channel, one bit, as a palette, in
+equal colour channels or as JPEG. What cannot be meant is refused.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
+import hashlib
+import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from nnunet_sgdc.datasets.collection import Sample
 from nnunet_sgdc.datasets.errors import ConversionError
+from nnunet_sgdc.datasets.source_tree import SourceFile
 
 LESION_THRESHOLD = 128
-HALF_OF_255 = 128
 # Modes that Pillow turns into 8-bit RGB without clipping values; 16-bit and float modes are not among them.
 EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 MASK_MODES = frozenset({"1", "L", "P", "RGB"})
+# Pillow reads colour PNGs of 16 bits as RGB of 8; only its raw mode tells.
+SIXTEEN_BIT = ";16"
+
+GREY_VALUES = f"masks with values other than 0 and 255: {LESION_THRESHOLD} and up became lesion"
+NO_LESION = "masks without any lesion"
+ALL_LESION = "masks that are lesion everywhere"
+STORED_ORIENTATION = "images whose EXIF orientation was ignored, since the mask has the size of the stored pixels"
 
 
-@dataclass(frozen=True)
-class Mask:
-    """A binary mask of shape (height, width), and whether its file held values other than 0 and 255."""
+def load_photograph(image_file: SourceFile, mask_file: SourceFile | None) -> Sample:
+    """Read an image and, where there is one, its mask.
 
-    lesion: NDArray[np.bool_]
-    unusual_values: bool
-
-
-def read_rgb(path: Path) -> Image.Image:
-    """Read an image as 8-bit RGB, upright as its EXIF orientation says; alpha is dropped, grey becomes colour.
+    The image is turned upright as its EXIF orientation says, unless only the stored pixels fit the mask.
 
     Raises:
-        ConversionError: The file cannot be decoded, or has more than 8 bits per channel.
+        ConversionError: A file cannot be decoded, is no 8-bit image or no mask, or their sizes differ.
     """
-    image = _decoded(path)
-    if image.mode not in EIGHT_BIT_MODES:
-        raise ConversionError(f"{path} must be an image of 8 bits per channel, got mode {image.mode!r}: save it as RGB")
-    return ImageOps.exif_transpose(image).convert("RGB")
+    content = image_file.read()
+    sources = {str(image_file.path): _sha256(content)}
+    stored = decoded(content, image_file)
+    upright = ImageOps.exif_transpose(stored)
+    if mask_file is None:
+        return Sample(_rgb(upright, image_file), None, sources)
+    content = mask_file.read()
+    sources[str(mask_file.path)] = _sha256(content)
+    mask = decoded(content, mask_file)
+    if mask.size not in (upright.size, stored.size):
+        raise ConversionError(
+            f"{mask_file} must have the size of its image, {_shown(upright.size)} pixels, but is {_shown(mask.size)}: "
+            "take both from the same release"
+        )
+    image, turned = (upright, ()) if mask.size == upright.size else (stored, (STORED_ORIENTATION,))
+    lesion, remarks = lesion_pixels(mask, mask_file)
+    return Sample(_rgb(image, image_file), lesion.astype(np.uint8), sources, remarks=turned + remarks)
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> Mask:
-    """Read a mask; values from 128 up are lesion.
+def decoded(content: bytes, name: object) -> Image.Image:
+    """The pixels of an image file.
 
     Args:
-        path: The mask, one channel of 8 bits, or several that are equal.
-        size: (width, height) of the image it belongs to, in pixels.
+        content: The file.
+        name: What messages call it.
 
     Raises:
-        ConversionError: The file cannot be decoded, is no 8-bit mask, has channels that differ, has another size than
-            its image, or would lose all it holds at the threshold, as a mask of 0 and 1 would.
+        ConversionError: It is empty, no image, damaged, or suspiciously large.
     """
-    image = _decoded(path)
-    if image.size != size:
-        raise ConversionError(
-            f"{path} must have the size of its image, {_shown(size)} pixels, but is {_shown(image.size)}: take both "
-            "from the same release"
-        )
-    values = _one_channel(image, path)
-    lesion = values >= LESION_THRESHOLD
-    if values.any() and not lesion.any():
-        raise ConversionError(
-            f"{path} must hold 0 for background and 255 for lesion, but its largest value is {values.max()}: rescale it"
-        )
-    return Mask(lesion, bool(((values != 0) & (values != 255)).any()))
-
-
-def resized_image(image: Image.Image, size: int | None) -> Image.Image:
-    """The image as a square of `size` pixels; None keeps it as it is."""
-    return image if size is None else image.resize((size, size), Image.Resampling.LANCZOS)
-
-
-def resized_mask(lesion: NDArray[np.bool_], size: int | None) -> NDArray[np.bool_]:
-    """The mask of shape (height, width) as a square of `size` pixels; None keeps it as it is."""
-    if size is None:
-        return lesion
-    share = Image.fromarray(lesion.astype(np.uint8) * 255).resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(share) >= HALF_OF_255
-
-
-def _decoded(path: Path) -> Image.Image:
+    if not content:
+        raise ConversionError(f"{name} must be an image, but is empty (0 bytes): download it again")
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content)) as image:
+            _check_extent(image, name)
+            if any(SIXTEEN_BIT in str(tile) for tile in image.tile):
+                raise ConversionError(f"{name} must have 8 bits per channel, got 16: save it with 8")
             image.load()
             return image
+    except ConversionError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ConversionError(_too_large(name)) from error
     # Pillow reports broken PNG chunks as SyntaxError or ValueError.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ConversionError(f"{path} cannot be read as an image ({error}): download it again") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ConversionError(f"{name} cannot be read as an image ({_reason(error)}): download it again") from error
 
 
-def _one_channel(image: Image.Image, path: Path) -> NDArray[np.uint8]:
-    if image.mode not in MASK_MODES:
-        raise ConversionError(f"{path} must be an 8-bit mask of one channel, got mode {image.mode!r}: save it as grey")
-    values = np.asarray(image.convert("L" if image.mode == "1" else "RGB" if image.mode == "P" else image.mode))
+def lesion_pixels(mask: Image.Image, name: object) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Where a mask says lesion, and what is worth telling of it.
+
+    Args:
+        mask: One channel of 8 bits, or several that are equal.
+        name: What messages call it.
+
+    Raises:
+        ConversionError: It is no 8-bit mask, its channels differ, it would lose all it holds at the threshold as a mask
+            of 0 and 1 would, or it is inverted.
+    """
+    values = _one_channel(mask, name)
+    lesion: NDArray[np.bool_] = values >= LESION_THRESHOLD
+    if values.any() and not lesion.any():
+        raise ConversionError(
+            f"{name} must hold 0 for background and 255 for lesion, but its largest value is {values.max()}: "
+            "multiply it so that lesion is 255"
+        )
+    if _is_inverted(lesion):
+        raise ConversionError(
+            f"{name} must be lesion inside and background outside, but its background lies inside only: invert it"
+        )
+    told = {
+        GREY_VALUES: ((values != 0) & (values != 255)).any(),
+        NO_LESION: not lesion.any(),
+        ALL_LESION: lesion.all(),
+    }
+    return lesion, tuple(remark for remark, applies in told.items() if applies)
+
+
+def _is_inverted(lesion: NDArray[np.bool_]) -> bool:
+    """Whether lesion fills the whole border and leaves a hole that no annotator would; a pinhole is no hole."""
+    border = lesion[0].all() and lesion[-1].all() and lesion[:, 0].all() and lesion[:, -1].all()
+    return bool(border and 1 - lesion.mean() > 0.01)
+
+
+def _check_extent(image: Image.Image, name: object) -> None:
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise ConversionError(_too_large(name))
+
+
+def _too_large(name: object) -> str:
+    limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+    return f"{name} must have at most {limit} million pixels, but has more, as decompression bombs do: make it smaller"
+
+
+def _reason(error: Exception) -> str:
+    # Pillow names the bytes in memory, which tells nobody anything.
+    return "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
+
+
+def _rgb(image: Image.Image, name: object) -> Image.Image:
+    if image.mode not in EIGHT_BIT_MODES:
+        raise ConversionError(f"{name} must have 8 bits per channel, got mode {image.mode!r}: save it as RGB")
+    return image.convert("RGB")
+
+
+def _one_channel(mask: Image.Image, name: object) -> NDArray[np.uint8]:
+    if mask.mode not in MASK_MODES:
+        raise ConversionError(f"{name} must be an 8-bit mask of one channel, got mode {mask.mode!r}: save it as grey")
+    values = np.asarray(mask.convert("L" if mask.mode == "1" else "RGB" if mask.mode == "P" else mask.mode))
     if values.ndim == 2:
         return values
     if (values != values[..., :1]).any():
-        raise ConversionError(f"{path} must be a mask of one channel, got colours that differ: save it as grey")
+        raise ConversionError(f"{name} must be a mask of one channel, got colours that differ: save it as grey")
     return values[..., 0]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _shown(size: tuple[int, int]) -> str:

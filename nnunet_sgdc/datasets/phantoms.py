@@ -15,7 +15,7 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from nnunet_sgdc.datasets.isic_releases import EDITIONS, PublishedSplit
+from nnunet_sgdc.datasets.isic import EDITIONS, PublishedSplit
 
 Field = NDArray[np.float32]
 Shape = tuple[int, int]

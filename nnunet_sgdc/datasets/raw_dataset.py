@@ -1,11 +1,13 @@
 """A data set folder in nnU-Net's raw format that appears complete or not at all.
 
-Everything is written to a hidden folder beside the target, which nnU-Net does not see, and renamed at the end.
+Everything is written to a hidden folder beside the target, which nnU-Net does not see, and renamed at the end. What a
+killed conversion left behind is put right by the next one of the same data set.
 """
 
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_VARIABLE = "nnUNet_raw"
 # nnU-Net refuses an id that stands for two names anywhere in these.
 FOLDER_VARIABLES = (RAW_VARIABLE, "nnUNet_preprocessed", "nnUNet_results")
+EXTERNAL_PREFIX = "external_"
 
 
 def raw_folder(raw: Path | None) -> Path:
@@ -44,11 +47,33 @@ def dataset_name(dataset_id: int, name: str) -> str:
     Raises:
         ConversionError: The id is not within 1 to 999, or the name has characters that nnU-Net's commands stumble over.
     """
-    if not 1 <= dataset_id <= 999:
-        raise ConversionError(f"dataset id must be from 1 to 999, got {dataset_id}")
-    if not NAME_PATTERN.fullmatch(name):
-        raise ConversionError(f"name must consist of letters, digits, '_' and '-', got {name!r}")
-    return f"Dataset{dataset_id:03d}_{name}"
+    _check_name(name)
+    return f"{_prefix(dataset_id)}_{name}"
+
+
+def dataset_folder(raw: Path, dataset_id: int) -> Path:
+    """The one existing data set of this id.
+
+    Raises:
+        ConversionError: There is none or more than one.
+    """
+    found = sorted(path for path in raw.glob(f"{_prefix(dataset_id)}_*") if path.is_dir())
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise ConversionError(
+            f"{raw} must hold one data set of id {dataset_id}, got {names}: convert it first, or choose another id"
+        )
+    return found[0]
+
+
+def external_folder(host: Path, name: str) -> Path:
+    """The folder of an external test set inside a data set.
+
+    Raises:
+        ConversionError: The name has characters that nnU-Net's commands stumble over.
+    """
+    _check_name(name)
+    return host / f"{EXTERNAL_PREFIX}{name}"
 
 
 def check_vacant(target: Path, overwrite: bool) -> None:
@@ -66,10 +91,25 @@ def check_vacant(target: Path, overwrite: bool) -> None:
     others = [path for path in holders if path.name != target.name]
     if others:
         raise ConversionError(f"dataset id {identifier[-3:]} already belongs to {others[0]}: choose another id")
-    if target.exists() and not overwrite:
-        raise ConversionError(f"{target} exists already: give --overwrite to replace it, or choose another id")
+    check_replaceable(target, overwrite)
+    tests = sorted(path.name for path in target.glob(f"{EXTERNAL_PREFIX}*"))
+    if tests:
+        raise ConversionError(
+            f"{target} holds external test sets made for it ({', '.join(tests)}), which --overwrite would lose: remove "
+            "them first and convert them again afterwards"
+        )
+
+
+def check_replaceable(target: Path, overwrite: bool) -> None:
+    """Check that a folder may appear under this path.
+
+    Raises:
+        ConversionError: Something is there and may not be replaced.
+    """
     if target.is_symlink():
         raise ConversionError(f"{target} is a link, which cannot be replaced safely: remove it, or choose another id")
+    if target.exists() and not overwrite:
+        raise ConversionError(f"{target} exists already: give --overwrite to replace it, or choose another id")
 
 
 @contextmanager
@@ -80,7 +120,8 @@ def staged(target: Path, overwrite: bool) -> Iterator[Path]:
         target: The folder to appear.
         overwrite: Whether `target` may be replaced; the old one stays until the new one is complete.
     """
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    recover(target)
+    partial = target.with_name(f".{target.name}.partial-{_owner()}")
     partial.mkdir()
     try:
         yield partial
@@ -94,12 +135,52 @@ def staged(target: Path, overwrite: bool) -> Iterator[Path]:
         raise
 
 
+def recover(target: Path) -> None:
+    """Put right what a killed conversion of this data set left on this computer.
+
+    A data set that was being replaced comes back; unfinished folders go. Those of processes that run, or that ran on
+    other computers which share the disk, are not touched.
+    """
+    for leftover in sorted(target.parent.glob(f".{target.name}.*-{socket.gethostname()}-*")):
+        if _is_alive(int(leftover.name.rpartition("-")[2])):
+            continue
+        if leftover.name.startswith(f".{target.name}.replaced-") and not target.exists():
+            leftover.rename(target)
+        else:
+            shutil.rmtree(leftover)
+
+
+def _prefix(dataset_id: int) -> str:
+    if not 1 <= dataset_id <= 999:
+        raise ConversionError(f"dataset id must be from 1 to 999, got {dataset_id}: choose one in between")
+    return f"Dataset{dataset_id:03d}"
+
+
+def _check_name(name: str) -> None:
+    if not NAME_PATTERN.fullmatch(name):
+        raise ConversionError(f"name must consist of letters, digits, '_' and '-', got {name!r}: choose another")
+
+
 def _known_folders(raw: Path) -> list[Path]:
     return [raw, *(Path(os.environ[name]) for name in FOLDER_VARIABLES if os.environ.get(name))]
 
 
+def _owner() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _swap(new: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.replaced-{os.getpid()}")
+    old = target.with_name(f".{target.name}.replaced-{_owner()}")
     try:
         target.rename(old)
         new.rename(target)
