@@ -19,7 +19,7 @@ from nnunet_sgdc.datasets.images import (
     lesion_pixels,
     load_photograph,
 )
-from nnunet_sgdc.datasets.source_tree import FolderFile
+from nnunet_sgdc.datasets.source_files import FolderFile
 
 SIZE = (48, 36)
 NOISE = np.random.default_rng(0).integers(0, 256, (90, 80, 3), np.uint8)

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_sgdc.datasets.errors import ConversionError
-from nnunet_sgdc.datasets.source_tree import SourceFile, SourceTree, opened_source
+from nnunet_sgdc.datasets.source_files import SourceFile
+from nnunet_sgdc.datasets.source_tree import SourceTree, opened_source
 
 ROOT = PurePosixPath(".")
 ORDINARY_USER = 65534

@@ -39,8 +39,8 @@ def converter_parser(command: str, description: str, usual_size: str) -> argpars
     add("--splits", type=Path, metavar="FILE", help="published folds: lists of ids, or a splits_final.json")
     add("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="of the five drawn folds (default: %(default)s)")
     add("--no-dedup", dest="dedup", action="store_false", help="let folds divide images that look alike")
-    exclude = "leave out the cases that these data sets hold"
-    add("--exclude-overlap-with", type=int, nargs="+", default=(), metavar="DATASET_ID", help=exclude)
+    exclude = "leave out the cases that this data set holds; may be given several times"
+    add("--exclude-overlap-with", type=int, action="append", default=[], metavar="DATASET_ID", help=exclude)
     add("--overwrite", action="store_true", help="replace the data set of the same id and name")
     add("--workers", type=int, metavar="N", help="number of threads (default: one per processor)")
     add("--version", action="version", version=tool_name())

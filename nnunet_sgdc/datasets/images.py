@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nnunet_sgdc.datasets.collection import Sample
 from nnunet_sgdc.datasets.errors import ConversionError
-from nnunet_sgdc.datasets.source_tree import SourceFile
+from nnunet_sgdc.datasets.source_files import SourceFile
 
 LESION_THRESHOLD = 128
 # Modes that Pillow turns into 8-bit RGB without clipping values; 16-bit and float modes are not among them.

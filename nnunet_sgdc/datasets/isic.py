@@ -14,7 +14,8 @@ from nnunet_sgdc.datasets.collection import Case, Collection, Split
 from nnunet_sgdc.datasets.errors import ConversionError, counted
 from nnunet_sgdc.datasets.images import load_photograph
 from nnunet_sgdc.datasets.resizing import Resizing
-from nnunet_sgdc.datasets.source_tree import SourceFile, SourceTree
+from nnunet_sgdc.datasets.source_files import SourceFile
+from nnunet_sgdc.datasets.source_tree import SourceTree
 
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
 MASK_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
