@@ -13,7 +13,7 @@ from nnunet_sgdc.datasets.errors import ConversionError
 
 CHUNK = 1024**2
 # What a damaged archive makes the standard library raise, besides OSError.
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 
 
 class SourceFile(Protocol):
