@@ -12,6 +12,9 @@ from nnunet_sgdc.datasets.overlap import Overlap
 from nnunet_sgdc.datasets.record import ConversionRecord
 
 
+USUAL_FOLDS = 5
+
+
 @dataclass(frozen=True)
 class ConversionReport:
     """What was converted; its text is the summary for the reader.
@@ -60,9 +63,12 @@ class ConversionReport:
         if not self.division.folds:
             yield "folds: none, as all training cases belong together; train with fold all"
             return
+        count, published = len(self.division.folds), self.division.published
         sizes = ", ".join(str(len(fold["val"])) for fold in self.division.folds)
-        origin = "as published" if self.division.published else f"drawn with seed {self.record.options['seed']}"
-        yield f"folds: {len(self.division.folds)}, {origin}, validating {sizes} cases"
+        origin = "as published" if published else f"drawn with seed {self.record.options['seed']}"
+        yield f"folds: {count}, {origin}, validating {sizes} cases"
+        if count < USUAL_FOLDS and not published:
+            yield f"folds {count} to {USUAL_FOLDS - 1} do not exist, as there are only {count} groups to divide"
 
     def _groups(self) -> Iterable[str]:
         if self.division.groups:
