@@ -47,8 +47,7 @@ def convert(collection: Collection, dataset_id: int, options: Options, **details
         _write_json(folder / "dataset.json", _description(kept, target.name))
         if division.folds:
             _write_json(folder / "splits_final.json", division.folds)
-    left_out = {case.identifier for case in collection.cases} - {case.identifier for case in kept.cases}
-    return ConversionReport(target, kept, record, division, overlaps=overlaps, excluded=frozenset(left_out))
+    return ConversionReport(target, kept, record, division, overlaps=overlaps)
 
 
 def fill(

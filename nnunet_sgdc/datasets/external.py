@@ -13,6 +13,7 @@ from nnunet_sgdc.datasets.conversion import fill
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.look_alikes import look_alikes
 from nnunet_sgdc.datasets.options import Options
+from nnunet_sgdc.datasets.overlap import find_overlaps, without_overlaps
 from nnunet_sgdc.datasets.raw_dataset import check_replaceable, dataset_folder, external_folder, raw_folder, staged
 from nnunet_sgdc.datasets.record import ConversionRecord, read_record
 from nnunet_sgdc.datasets.report import ConversionReport
@@ -32,18 +33,21 @@ def convert_as_test(collection: Collection, host_id: int, options: Options, **de
         ConversionError: The release, a file, an option or the existing data set is not as it must be.
         OSError: The test set cannot be written.
     """
-    host = dataset_folder(raw_folder(options.raw), host_id)
+    raw = raw_folder(options.raw)
+    host = dataset_folder(raw, host_id)
     host_record = read_record(host)
     _check_fits(collection, options, host, host_record)
     target = external_folder(host, collection.name if options.name is None else options.name)
     check_replaceable(target, options.overwrite)
-    tests = replace(collection, splits=(_merged(collection),))
+    merged = replace(collection, splits=(_merged(collection),))
+    overlaps = find_overlaps(raw, merged, ignored=target)
+    tests = without_overlaps(merged, raw, options.exclude_overlap_with)
     size = Resizing.parse(str(host_record.options["size"]))
     with staged(target, options.overwrite) as folder:
         record, division = fill(folder, tests, replace(options, size=size), {**details, "test_of": host.name})
     leaks = _look_alikes_of_training(record, host_record)
     notes = (f"WARNING: images that look like training images of {host.name}: {', '.join(leaks)}",) if leaks else ()
-    return ConversionReport(target, replace(tests, notes=tests.notes + notes), record, division)
+    return ConversionReport(target, replace(tests, notes=tests.notes + notes), record, division, overlaps=overlaps)
 
 
 def _merged(collection: Collection) -> Split:

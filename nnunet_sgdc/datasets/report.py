@@ -25,7 +25,6 @@ class ConversionReport:
         record: The content of `conversion.json`.
         division: Groups and folds.
         overlaps: Identifiers shared with other data sets, before any were left out.
-        excluded: Identifiers that were left out for that.
     """
 
     folder: Path
@@ -33,7 +32,6 @@ class ConversionReport:
     record: ConversionRecord
     division: Division
     overlaps: tuple[Overlap, ...] = ()
-    excluded: frozenset[str] = frozenset()
 
     @property
     def remarks(self) -> dict[str, list[str]]:
@@ -83,7 +81,7 @@ class ConversionReport:
     def _overlaps(self) -> Iterable[str]:
         for overlap in self.overlaps:
             dataset_id = int(overlap.folder.name[7:10])
-            left_out = overlap.identifiers <= self.excluded
+            left_out = overlap.identifiers.isdisjoint(case.id for case in self.record.cases)
             remedy = "left out" if left_out else f"--exclude-overlap-with {dataset_id} leaves them out"
             yield f"also in {overlap.folder.name}: {counted(sorted(overlap.identifiers))}; {remedy}"
 
