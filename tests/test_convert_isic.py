@@ -279,7 +279,8 @@ def test_command_fails_with_one_sentence(release: Path, raw: Path, tmp_path: Pat
     assert result.returncode == 1
     assert result.stdout == ""
     assert result.stderr == (
-        "nnunet_sgdc-convert-isic: error: the training split has images without a mask (1: 0): "
+        "nnunet_sgdc-convert-isic: error: ISBI2016_ISIC_Part1_Training_Data and "
+        "ISBI2016_ISIC_Part1_Training_GroundTruth must hold the same cases, but have images without a mask (1: 0): "
         "unpack the release completely\n"
     )
 

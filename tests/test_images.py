@@ -226,9 +226,7 @@ def test_full_mask_is_remarked() -> None:
 
 
 def test_inverted_mask_is_refused() -> None:
-    with pytest.raises(
-        ConversionError, match=r"mask\.png must be lesion inside .* lies inside only: invert"
-    ):
+    with pytest.raises(ConversionError, match=r"mask\.png must be lesion inside .* lies inside only: invert"):
         lesion(grey(255 - disc()))
 
 
@@ -258,7 +256,5 @@ def test_mask_of_zeros_and_ones_is_refused() -> None:
 
 
 def test_mask_with_alpha_is_refused() -> None:
-    with pytest.raises(
-        ConversionError, match=r"8-bit mask of one channel, got mode 'RGBA': save it as grey"
-    ):
+    with pytest.raises(ConversionError, match=r"8-bit mask of one channel, got mode 'RGBA': save it as grey"):
         lesion(grey(disc()).convert("RGBA"))

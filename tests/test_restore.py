@@ -139,9 +139,7 @@ def test_unknown_label_is_refused(dataset: Path, predictions: Path, tmp_path: Pa
 
 def test_probabilities_of_another_shape_are_refused(dataset: Path, predictions: Path, tmp_path: Path) -> None:
     np.savez(predictions / "a.npz", probabilities=np.zeros((3, 1, 48, 48), np.float32))
-    with pytest.raises(
-        ConversionError, match=r"a\.npz must hold .* of shape \(2, 48, 48\), got \(3, 48, 48\)"
-    ):
+    with pytest.raises(ConversionError, match=r"a\.npz must hold .* of shape \(2, 48, 48\), got \(3, 48, 48\)"):
         restore(predictions, dataset, tmp_path / "out", probabilities=True)
 
 

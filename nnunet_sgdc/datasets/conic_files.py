@@ -91,7 +91,7 @@ def open_labels(file: ReleaseFile) -> NDArray[np.integer]:
         ConversionError: The file is damaged, or of another shape or type.
     """
     array = _mapped(file, 2)
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.dtype.kind not in "iu":
         raise ConversionError(f"{file} must be of an integer type, got {array.dtype}: save it as uint16")
     return array
 

@@ -7,6 +7,7 @@ equal colour channels or as JPEG. What cannot be meant is refused.
 
 import hashlib
 import io
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "
 MASK_MODES = frozenset({"1", "L", "P", "RGB"})
 # Pillow reads colour PNGs of 16 bits as RGB of 8; only its raw mode tells.
 SIXTEEN_BIT = ";16"
+
+# Pillow reports broken PNG chunks, TIFF tags and EXIF data in many ways.
+DAMAGE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, struct.error)
 
 GREY_VALUES = f"masks with values other than 0 and 255: {LESION_THRESHOLD} and up became lesion"
 NO_LESION = "masks without any lesion"
@@ -40,7 +44,7 @@ def load_photograph(image_file: SourceFile, mask_file: SourceFile | None) -> Sam
     content = image_file.read()
     sources = {str(image_file.path): _sha256(content)}
     stored = decoded(content, image_file)
-    upright = ImageOps.exif_transpose(stored)
+    upright = _upright(stored, image_file)
     if mask_file is None:
         return Sample(_rgb(upright, image_file), None, sources)
     content = mask_file.read()
@@ -78,9 +82,8 @@ def decoded(content: bytes, name: object) -> Image.Image:
     except ConversionError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ConversionError(_too_large(name)) from error
-    # Pillow reports broken PNG chunks as SyntaxError or ValueError.
-    except (OSError, SyntaxError, ValueError) as error:
+        raise ConversionError(f"{name} {_too_large()}") from error
+    except DAMAGE as error:
         raise ConversionError(f"{name} cannot be read as an image ({_reason(error)}): download it again") from error
 
 
@@ -122,12 +125,19 @@ def _is_inverted(lesion: NDArray[np.bool_]) -> bool:
 
 def _check_extent(image: Image.Image, name: object) -> None:
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-        raise ConversionError(_too_large(name))
+        raise ConversionError(f"{name} {_too_large()}")
 
 
-def _too_large(name: object) -> str:
-    limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-    return f"{name} must have at most {limit} million pixels, but has more, as decompression bombs do: make it smaller"
+def _too_large() -> str:
+    limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+    return f"must have at most {limit:.0f} million pixels, but has more, as decompression bombs do: make it smaller"
+
+
+def _upright(image: Image.Image, name: object) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except DAMAGE as error:
+        raise ConversionError(f"{name} has EXIF data that cannot be read ({error}): save it without") from error
 
 
 def _reason(error: Exception) -> str:

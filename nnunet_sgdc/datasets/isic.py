@@ -156,11 +156,14 @@ def _find_split(tree: SourceTree, published: PublishedSplit) -> Split | None:
     files = tree.files_in(image_folder)
     images = _images_by_identifier(files)
     if not images:
-        raise ConversionError(f"{image_folder} in {tree.location} must hold images named <id>.jpg, but holds none")
+        raise ConversionError(
+            f"{image_folder} in {tree.location} must hold images named <id>.jpg, but holds none: unpack the release "
+            "completely"
+        )
     mask_folder = _locate(tree, published.mask_folder)
     masks = _masks_by_identifier(tree.files_in(mask_folder)) if mask_folder else {}
     if mask_folder:
-        _check_pairs(published.name, images, masks, files)
+        _check_pairs(f"{image_folder} and {mask_folder}", images, masks, files)
     cases = tuple(_case(identifier, image, masks.get(identifier)) for identifier, image in sorted(images.items()))
     return Split(published.name, SUFFIXES[published.name], cases, published.cases)
 
@@ -197,15 +200,20 @@ def _by_identifier(named_files: Iterable[tuple[str, SourceFile]]) -> dict[str, S
     for name, file in named_files:
         # macOS decomposes accents in the archives it makes.
         identifier = unicodedata.normalize("NFC", name)
+        if not identifier.isprintable():
+            raise ConversionError(f"{str(file)!r} must have a name of printable letters in UTF-8: rename it")
         if identifier.casefold() in written:
             twin = written[identifier.casefold()]
-            raise ConversionError(f"{identifier} is there twice: {twin} and {file}; remove one of them")
+            raise ConversionError(
+                f"ids must differ in more than case and ending, but {identifier} is there twice: {twin} and {file}; "
+                "remove one of them"
+            )
         files[identifier] = written[identifier.casefold()] = file
     return files
 
 
 def _check_pairs(
-    split: str, images: dict[str, SourceFile], masks: dict[str, SourceFile], files: Iterable[SourceFile]
+    folders: str, images: dict[str, SourceFile], masks: dict[str, SourceFile], files: Iterable[SourceFile]
 ) -> None:
     maskless, imageless = sorted(images.keys() - masks.keys()), sorted(masks.keys() - images.keys())
     faults = []
@@ -217,7 +225,9 @@ def _check_pairs(
         return
     strange = [file.path.name for file in files if file.path.stem in imageless]
     endings = f"; images must end in {_listed(sorted(IMAGE_ENDINGS))}, got {counted(strange)}" if strange else ""
-    raise ConversionError(f"the {split} split has {' and '.join(faults)}{endings}: unpack the release completely")
+    raise ConversionError(
+        f"{folders} must hold the same cases, but have {' and '.join(faults)}{endings}: unpack the release completely"
+    )
 
 
 def _listed(items: Iterable[object]) -> str:

@@ -11,7 +11,6 @@ from nnunet_sgdc.datasets.errors import counted
 from nnunet_sgdc.datasets.overlap import Overlap
 from nnunet_sgdc.datasets.record import ConversionRecord
 
-
 USUAL_FOLDS = 5
 
 

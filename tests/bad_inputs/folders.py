@@ -120,7 +120,7 @@ FOLDERS = [
     refused(
         "folder of images without images",
         both(removed(IMAGES), lambda folder: (folder / IMAGES).mkdir(), holding(f"{IMAGES}/README.txt", b"")),
-        f"{IMAGES} in FOLDER must hold images named <id>.jpg, but holds none",
+        f"{IMAGES} in FOLDER must hold images named <id>.jpg, but holds none: unpack the release completely",
     ),
     refused(
         "published folder twice",

@@ -34,6 +34,8 @@ FLAT = np.full((*DISC.shape, 3), (200, 150, 0), np.uint8)
 PHOTO = np.dstack([5 * COLUMNS, 6 * ROWS, np.full(DISC.shape, 100)]).astype(np.uint8)
 GREY = PHOTO[..., 0]
 JPEG_TOLERANCE = 8
+UNPAIRED = f"{IMAGES} and {MASKS} must hold the same cases, but have"
+TWINS = "ids must differ in more than case and ending, but"
 
 
 # Spoiling
@@ -65,6 +67,13 @@ def _in_place_of(good: str, bad: str, values: Values, options: dict[str, object]
 def renamed(identifier: str) -> Spoil:
     """Give case 0 another identifier."""
     return both(moved(IMAGE, f"{IMAGES}/{identifier}.jpg"), moved(MASK, f"{MASKS}/{identifier}_Segmentation.png"))
+
+
+def broken_exif(folder: Path) -> None:
+    """A rotation, and a width that is text instead of a number, in the TIFF format of EXIF data."""
+    tags = struct.pack("<HHI4s", 0x0100, 2, 4, b"abc") + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"Exif\x00\x00II*\x00" + struct.pack("<IH", 8, 2) + tags + bytes(4)
+    Image.fromarray(PHOTO).save(folder / IMAGE, exif=exif)
 
 
 def turned(orientation: int) -> Spoil:
@@ -137,40 +146,40 @@ PHOTOGRAPHS = [
     refused(
         "missing mask",
         removed(MASK),
-        "the training split has images without a mask (1: 0): unpack the release completely",
+        f"{UNPAIRED} images without a mask (1: 0): unpack the release completely",
     ),
     refused(
         "missing image",
         removed(IMAGE),
-        "the training split has masks without an image (1: 0): unpack the release completely",
+        f"{UNPAIRED} masks without an image (1: 0): unpack the release completely",
     ),
     refused(
         "image in a format that no release uses",
         photo(PHOTO, "0.tiff"),
-        "the training split has masks without an image (1: 0); images must end in .jpeg, .jpg, .png, got 1: 0.tiff: "
+        f"{UNPAIRED} masks without an image (1: 0); images must end in .jpeg, .jpg, .png, got 1: 0.tiff: "
         "unpack the release completely",
     ),
     refused(
         "image without an ending",
         moved(IMAGE, f"{IMAGES}/0"),
-        "the training split has masks without an image (1: 0); images must end in .jpeg, .jpg, .png, got 1: 0: unpack "
+        f"{UNPAIRED} masks without an image (1: 0); images must end in .jpeg, .jpg, .png, got 1: 0: unpack "
         "the release completely",
     ),
     refused(
         "ids that differ in case only",
         both(renamed("a"), copied(f"{IMAGES}/a.jpg", f"{IMAGES}/A.jpg")),
-        f"a is there twice: FOLDER/{IMAGES}/A.jpg and FOLDER/{IMAGES}/a.jpg; remove one of them",
+        f"{TWINS} a is there twice: FOLDER/{IMAGES}/A.jpg and FOLDER/{IMAGES}/a.jpg; remove one of them",
     ),
     refused(
         "image of one id as JPEG and as PNG",
         copied(IMAGE, f"{IMAGES}/0.png"),
-        f"0 is there twice: FOLDER/{IMAGES}/0.jpg and FOLDER/{IMAGES}/0.png; remove one of them",
+        f"{TWINS} 0 is there twice: FOLDER/{IMAGES}/0.jpg and FOLDER/{IMAGES}/0.png; remove one of them",
     ),
     refused(
         "two masks of one image",
         copied(MASK, f"{MASKS}/0_segmentation.png"),
-        f"0 is there twice: FOLDER/{MASKS}/0_Segmentation.png and FOLDER/{MASKS}/0_segmentation.png; remove one of "
-        "them",
+        f"{TWINS} 0 is there twice: FOLDER/{MASKS}/0_Segmentation.png and FOLDER/{MASKS}/0_segmentation.png; "
+        "remove one of them",
     ),
     repaired("ending in capitals", moved(IMAGE, f"{IMAGES}/0.JPG"), "read like any other", shows()),
     repaired("file name with a space", renamed("a b"), "the id keeps the space", shows(identifier="a b")),
@@ -180,6 +189,11 @@ PHOTOGRAPHS = [
         both(renamed("l\xe4sion"), moved(f"{IMAGES}/l\xe4sion.jpg", f"{IMAGES}/la\u0308sion.jpg")),
         "the accents are composed",
         shows(identifier="l\xe4sion"),
+    ),
+    refused(
+        "file name that is no text",
+        both(moved(IMAGE, f"{IMAGES}/0\udce4.jpg"), moved(MASK, f"{MASKS}/0\udce4_Segmentation.png")),
+        f"'FOLDER/{IMAGES}/0\\udce4.jpg' must have a name of printable letters in UTF-8: rename it",
     ),
     repaired("superpixels beside the images", copied(MASK, f"{IMAGES}/0_superpixels.png"), "ignored", shows()),
     # Damage
@@ -263,6 +277,11 @@ PHOTOGRAPHS = [
         f"FOLDER/{IMAGE} must have 8 bits per channel, got mode 'F': save it as RGB",
     ),
     repaired("image with an EXIF rotation", turned(6), "turned upright", shows(PHOTO)),
+    refused(
+        "image with broken EXIF data",
+        broken_exif,
+        f"FOLDER/{IMAGE} has EXIF data that cannot be read (REASON): save it without",
+    ),
     repaired(
         "image with an EXIF rotation, but a mask of the stored pixels",
         both(turned(6), mask(np.rot90(DISC).copy())),
