@@ -19,7 +19,7 @@ from nnunet_sgdc.datasets.case_writer import CaseWriter
 from nnunet_sgdc.datasets.collection import Case
 from nnunet_sgdc.datasets.convert_isic import main
 from nnunet_sgdc.datasets.errors import ConversionError
-from nnunet_sgdc.datasets.raw_dataset import staged
+from nnunet_sgdc.datasets.raw_dataset import scratch, staged
 from nnunet_sgdc.datasets.record import CaseRecord
 from nnunet_sgdc.datasets.report import ConversionReport
 
@@ -165,6 +165,17 @@ def test_data_set_that_was_being_replaced_comes_back(release: Path, raw: Path) -
     assert pixels(folder / "labelsTr" / "0.png").shape == (32, 32)
 
 
+def test_scratch_of_a_killed_conversion_is_cleared(raw: Path) -> None:
+    with scratch(raw, "CoNIC") as folder:
+        (folder / "copy.npy").touch()
+        (raw / "CoNIC").mkdir()
+        leave_behind(raw / "CoNIC", "scratch")
+    with scratch(raw, "CoNIC") as folder:
+        assert names(folder) == []
+        assert names(raw) == [folder.name]
+    assert names(raw) == []
+
+
 def test_work_of_a_running_conversion_is_not_touched(release: Path, raw: Path) -> None:
     running = raw / f".Dataset001_ISIC2016.partial-{socket.gethostname()}-1"
     elsewhere = raw / ".Dataset001_ISIC2016.partial-another-host-1"
@@ -181,9 +192,12 @@ def test_external_test_sets_are_not_overwritten(release: Path, raw: Path) -> Non
         convert(release, overwrite=True)
 
 
-def test_read_only_target_is_one_sentence(release: Path, raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with as_ordinary_user(raw, 0o555), pytest.raises(SystemExit, match="1"):
-        main([str(release), "1"])
+def test_read_only_target_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with public_folder() as folder:
+        release = write_release(folder / "release")
+        (folder / "raw").mkdir(mode=0o555)
+        with as_ordinary_user(), pytest.raises(SystemExit, match="1"):
+            main([str(release), "1", "--raw", str(folder / "raw")])
     assert re.fullmatch(
         r"nnunet_sgdc-convert-isic: error: .*/\.Dataset001_ISIC2016\.partial-\S+: Permission denied; put that right "
         r"and start again, nothing was written\n",
@@ -214,13 +228,16 @@ def test_full_disk_is_one_sentence(release: Path, raw: Path, tmp_path: Path) -> 
 
 
 @contextmanager
-def as_ordinary_user(folder: Path, mode: int) -> Iterator[None]:
+def public_folder() -> Iterator[Path]:
+    """A folder that ordinary users may enter, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def as_ordinary_user() -> Iterator[None]:
     """Permissions do not bind root, so step down where the tests run as root."""
-    parents = [path for path in folder.parents if path.is_relative_to(Path(tempfile.gettempdir())) and path.owner()]
-    modes = {path: path.stat().st_mode for path in (*parents[:-1], folder)}
-    for path in parents[:-1]:
-        path.chmod(0o755)
-    folder.chmod(mode)
     user = os.geteuid()
     try:
         if user == 0:
@@ -228,8 +245,6 @@ def as_ordinary_user(folder: Path, mode: int) -> Iterator[None]:
         yield
     finally:
         os.seteuid(user)
-        for path, before in modes.items():
-            path.chmod(before)
 
 
 def test_ctrl_c_leaves_nothing_and_exits_with_1(tmp_path: Path, raw: Path) -> None:

@@ -4,7 +4,6 @@ The classes of the nuclei become labelsTr, their numbers instancesTr, which nnU-
 patches of one image, and every fold gets its share of the institutes.
 """
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from nnunet_sgdc.datasets.conic_patches import Reading
 from nnunet_sgdc.datasets.conversion import convert
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.options import DEFAULTS, Options
-from nnunet_sgdc.datasets.raw_dataset import raw_folder
+from nnunet_sgdc.datasets.raw_dataset import raw_folder, scratch
 from nnunet_sgdc.datasets.report import ConversionReport
 from nnunet_sgdc.datasets.resizing import Resizing
 from nnunet_sgdc.datasets.source_tree import opened_source
@@ -55,9 +54,9 @@ def convert_conic(
     # Files in archives are copied to where the data set will lie, since the usual place is too small on many machines.
     with (
         opened_source(source) as tree,
-        tempfile.TemporaryDirectory(prefix=".conic-", dir=raw_folder(options.raw)) as copies,
+        scratch(raw_folder(options.raw), "CoNIC") as copies,
     ):
-        files = find_files(tree, Path(copies))
+        files = find_files(tree, copies)
         details = {"binary": binary, "separate_touching": separate_touching, "check_counts": check_counts}
         hashes = {str(file.path): file.sha256() for file in files.values()}
         return convert(read_conic(files, reading), dataset_id, options, **details, files=hashes)

@@ -135,6 +135,23 @@ def staged(target: Path, overwrite: bool) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def scratch(raw: Path, name: str) -> Iterator[Path]:
+    """Give a hidden empty folder in the folder of raw data sets, where there is room, which disappears afterwards.
+
+    Args:
+        raw: The folder of raw data sets.
+        name: What it is for; what killed processes left under this name is removed.
+    """
+    recover(raw / name)
+    folder = raw / f".{name}.scratch-{_owner()}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 def recover(target: Path) -> None:
     """Put right what a killed conversion of this data set left on this computer.
 
