@@ -99,7 +99,8 @@ def test_strata_rarer_than_folds_are_shared_as_one() -> None:
     assert [counts["common"] for counts in sizes(grouped_folds(groups, strata, seed=0), strata)] == [4] * 5
 
 
-def test_rare_strata_do_not_disturb_the_common_ones() -> None:
+@pytest.mark.filterwarnings("error")
+def test_rare_strata_neither_warn_nor_disturb_the_common_ones() -> None:
     groups = alone(42)
     names = ["rare"] * 2 + ["less"] * 10 + ["most"] * 30
     strata = dict(zip(groups, names, strict=True))
