@@ -1,0 +1,1 @@
+"""Comparison of trainers on the same cases."""
