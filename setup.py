@@ -54,6 +54,8 @@ setup(
             "hypothesis",
             "import-linter",
             "mypy",
+            # Groups of linked images from a second library.
+            "networkx",
             "pre-commit",
             "pytest",
             # The build backend itself, for the tests that build without a network.
