@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from benchmarks import dynamic_conv, training_step
+from benchmarks import conversion, dynamic_conv, training_step
 from benchmarks.measure import device
 
 if __name__ == "__main__":
@@ -12,3 +12,4 @@ if __name__ == "__main__":
     print(f"torch {torch.__version__}, {platform.machine()}, {where}\n")
     dynamic_conv.main()
     training_step.main()
+    conversion.main([])
