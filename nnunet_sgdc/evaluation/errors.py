@@ -1,0 +1,5 @@
+"""The exception of scoring: something about the masks, labels or settings that the user can put right."""
+
+
+class EvaluationError(ValueError):
+    """Masks that cannot be scored as asked; the message is one sentence that says what to do about it."""
