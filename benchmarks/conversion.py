@@ -47,7 +47,7 @@ PARTS: dict[str, list[tuple[object, str]]] = {
     "resize image": [(case_writer, "resized_image")],
     "resize label": [(case_writer, "resized_label")],
     "fingerprint": [(case_writer, "fingerprint")],
-    "mask": [(images, "lesion_pixels"), (case_writer, "_histogram")],
+    "mask": [(images, "lesion_label"), (case_writer, "_histogram")],
     "copies": [(ImageOps, "exif_transpose"), (images, "_rgb")],
     "SHA-256": [(hashlib, "sha256")],
     "files": [(FolderFile, "read"), (Path, "write_bytes"), (Path, "mkdir")],

@@ -16,7 +16,7 @@ from nnunet_sgdc.datasets.images import (
     NO_LESION,
     STORED_ORIENTATION,
     decoded,
-    lesion_pixels,
+    lesion_label,
     load_photograph,
 )
 from nnunet_sgdc.datasets.source_files import FolderFile
@@ -35,11 +35,11 @@ def grey(values: NDArray[np.generic]) -> Image.Image:
 
 
 def lesion(mask: Image.Image) -> NDArray[np.bool_]:
-    return lesion_pixels(mask, "mask.png")[0]
+    return lesion_label(mask, "mask.png")[0] == 1
 
 
 def remarks(mask: Image.Image) -> tuple[str, ...]:
-    return lesion_pixels(mask, "mask.png")[1]
+    return lesion_label(mask, "mask.png")[1]
 
 
 def source(path: Path) -> FolderFile:

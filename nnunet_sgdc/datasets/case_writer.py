@@ -48,6 +48,7 @@ class CaseWriter:
         """
         sample = case.load()
         size = self.resizing.target(sample.image.size)
+        image = resized_image(sample.image, size)
         label = None if sample.label is None else resized_label(sample.label, size)
         return CaseRecord(
             id=case.identifier,
@@ -56,8 +57,8 @@ class CaseWriter:
             size=size,
             pixels={} if label is None else _histogram(label),
             sources=sample.sources,
-            outputs=self._save(case.identifier, sample, resized_image(sample.image, size), label),
-            fingerprint=fingerprint(sample.image) if self.fingerprinted else "",
+            outputs=self._save(case.identifier, sample, image, label),
+            fingerprint=fingerprint(image) if self.fingerprinted else "",
             group=case.source or case.identifier,
             remarks=sample.remarks,
         )

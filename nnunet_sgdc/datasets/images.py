@@ -11,13 +11,16 @@ import struct
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from nnunet_sgdc.datasets.collection import Sample
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.source_files import SourceFile
 
 LESION_THRESHOLD = 128
+LESION_TABLE = [int(value >= LESION_THRESHOLD) for value in range(256)]
+# A mask that fills the border is inverted if its background is a larger share than this; annotators leave pinholes.
+LARGEST_PINHOLE = 0.01
 # Modes that Pillow turns into 8-bit RGB without clipping values; 16-bit and float modes are not among them.
 EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 MASK_MODES = frozenset({"1", "L", "P", "RGB"})
@@ -56,8 +59,8 @@ def load_photograph(image_file: SourceFile, mask_file: SourceFile | None) -> Sam
             "take both from the same release"
         )
     image, turned = (upright, ()) if mask.size == upright.size else (stored, (STORED_ORIENTATION,))
-    lesion, remarks = lesion_pixels(mask, mask_file)
-    return Sample(_rgb(image, image_file), lesion.astype(np.uint8), sources, remarks=turned + remarks)
+    label, remarks = lesion_label(mask, mask_file)
+    return Sample(_rgb(image, image_file), label, sources, remarks=turned + remarks)
 
 
 def decoded(content: bytes, name: object) -> Image.Image:
@@ -87,8 +90,8 @@ def decoded(content: bytes, name: object) -> Image.Image:
         raise ConversionError(f"{name} cannot be read as an image ({_reason(error)}): download it again") from error
 
 
-def lesion_pixels(mask: Image.Image, name: object) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Where a mask says lesion, and what is worth telling of it.
+def lesion_label(mask: Image.Image, name: object) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The mask with 1 for lesion and 0 for background, and what is worth telling of it.
 
     Args:
         mask: One channel of 8 bits, or several that are equal.
@@ -98,29 +101,26 @@ def lesion_pixels(mask: Image.Image, name: object) -> tuple[NDArray[np.bool_], t
         ConversionError: It is no 8-bit mask, its channels differ, it would lose all it holds at the threshold as a mask
             of 0 and 1 would, or it is inverted.
     """
-    values = _one_channel(mask, name)
-    lesion: NDArray[np.bool_] = values >= LESION_THRESHOLD
-    if values.any() and not lesion.any():
+    grey = _one_channel(mask, name)
+    counts = grey.histogram()
+    background, lesion = sum(counts[:LESION_THRESHOLD]), sum(counts[LESION_THRESHOLD:])
+    if not lesion and any(counts[1:]):
+        largest = max(value for value, count in enumerate(counts) if count)
         raise ConversionError(
-            f"{name} must hold 0 for background and 255 for lesion, but its largest value is {values.max()}: "
+            f"{name} must hold 0 for background and 255 for lesion, but its largest value is {largest}: "
             "multiply it so that lesion is 255"
         )
-    if _is_inverted(lesion):
+    label = np.asarray(grey.point(LESION_TABLE))
+    if background > LARGEST_PINHOLE * label.size and _fills_border(label):
         raise ConversionError(
             f"{name} must be lesion inside and background outside, but its background lies inside only: invert it"
         )
-    told = {
-        GREY_VALUES: ((values != 0) & (values != 255)).any(),
-        NO_LESION: not lesion.any(),
-        ALL_LESION: lesion.all(),
-    }
-    return lesion, tuple(remark for remark, applies in told.items() if applies)
+    told = {GREY_VALUES: any(counts[1:255]), NO_LESION: not lesion, ALL_LESION: not background}
+    return label, tuple(remark for remark, applies in told.items() if applies)
 
 
-def _is_inverted(lesion: NDArray[np.bool_]) -> bool:
-    """Whether lesion fills the whole border and leaves a hole that no annotator would; a pinhole is no hole."""
-    border = lesion[0].all() and lesion[-1].all() and lesion[:, 0].all() and lesion[:, -1].all()
-    return bool(border and 1 - lesion.mean() > 0.01)
+def _fills_border(label: NDArray[np.uint8]) -> bool:
+    return bool(label[0].all() and label[-1].all() and label[:, 0].all() and label[:, -1].all())
 
 
 def _check_extent(image: Image.Image, name: object) -> None:
@@ -134,8 +134,9 @@ def _too_large() -> str:
 
 
 def _upright(image: Image.Image, name: object) -> Image.Image:
+    """The image turned as its EXIF data say; most say nothing, and then nothing is copied."""
     try:
-        return ImageOps.exif_transpose(image)
+        return ImageOps.exif_transpose(image) if image.getexif() else image
     except DAMAGE as error:
         raise ConversionError(f"{name} has EXIF data that cannot be read ({error}): save it without") from error
 
@@ -148,18 +149,18 @@ def _reason(error: Exception) -> str:
 def _rgb(image: Image.Image, name: object) -> Image.Image:
     if image.mode not in EIGHT_BIT_MODES:
         raise ConversionError(f"{name} must have 8 bits per channel, got mode {image.mode!r}: save it as RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _one_channel(mask: Image.Image, name: object) -> NDArray[np.uint8]:
+def _one_channel(mask: Image.Image, name: object) -> Image.Image:
     if mask.mode not in MASK_MODES:
         raise ConversionError(f"{name} must be an 8-bit mask of one channel, got mode {mask.mode!r}: save it as grey")
-    values = np.asarray(mask.convert("L" if mask.mode == "1" else "RGB" if mask.mode == "P" else mask.mode))
-    if values.ndim == 2:
-        return values
-    if (values != values[..., :1]).any():
+    if mask.mode in ("1", "L"):
+        return mask.convert("L") if mask.mode == "1" else mask
+    red, *others = mask.convert("RGB").split()
+    if any(ImageChops.difference(red, other).getbbox() for other in others):
         raise ConversionError(f"{name} must be a mask of one channel, got colours that differ: save it as grey")
-    return values[..., 0]
+    return red
 
 
 def _sha256(content: bytes) -> str:
