@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from benchmarks import conversion, dynamic_conv, training_step
+from benchmarks import conversion, dynamic_conv, surface_distances, training_step
 from benchmarks.measure import device
 
 if __name__ == "__main__":
@@ -12,4 +12,5 @@ if __name__ == "__main__":
     print(f"torch {torch.__version__}, {platform.machine()}, {where}\n")
     dynamic_conv.main()
     training_step.main()
+    surface_distances.main()
     conversion.main([])

@@ -5,7 +5,8 @@ outside it, where all beyond the image is outside. Both directed sets of distanc
 counts once, and lengths are in pixels or, with a spacing, in its unit.
 
 Masks are cropped to their joint bounding box, beyond which there is no surface, and a k-d tree of the surface pixels
-gives the exact nearest one: a distance transform of the whole image would measure from every pixel of it.
+gives the exact nearest one: a distance transform of the whole image would measure from every pixel of it. Only noise,
+where most pixels are surface, takes longer so.
 """
 
 import math
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter
 from scipy.spatial import KDTree
 
 from nnunet_sgdc.evaluation.errors import EvaluationError
@@ -90,7 +90,7 @@ def surface_distances(truth: Mask, prediction: Mask, spacing: tuple[float, float
         EvaluationError: If a mask is not 2-D or the shapes differ.
     """
     masks = crop_to_objects(truth, prediction)
-    ours, theirs = (np.argwhere(surface_pixels(mask)) * np.asarray(spacing, float) for mask in masks)
+    ours, theirs = (_positions(surface_pixels(mask)) * spacing for mask in masks)
     if not (len(ours) and len(theirs)):
         diagonal = math.hypot(*(extent * step for extent, step in zip(truth.shape, spacing, strict=True)))
         return SurfaceDistances(np.full(len(ours), diagonal), np.full(len(theirs), diagonal))
@@ -126,9 +126,9 @@ def boundary_band(mask: Mask, width: int) -> Mask:
 
     All beyond the array is outside, so that an object has a band at the border of the image.
     """
-    # One filter of the full size takes the same time for every width.
-    inner: NDArray[np.uint8] = minimum_filter(mask.view(np.uint8), size=2 * width + 1, mode="constant", cval=0)
-    return mask & ~inner.view(np.bool_)
+    side = 2 * width + 1
+    rows_full = _all_in_windows(np.pad(mask, width), side)
+    return mask & ~_all_in_windows(rows_full.T, side).T
 
 
 def default_band_width(shape: tuple[int, ...]) -> int:
@@ -169,6 +169,25 @@ def _extent(line: NDArray[np.bool_]) -> slice:
     """From the first to the last true element."""
     found = np.flatnonzero(line)
     return slice(found[0], found[-1] + 1) if found.size else slice(0, 0)
+
+
+def _all_in_windows(mask: Mask, length: int) -> Mask:
+    """Whether all of `length` successive rows are true; shape (H - length + 1, W).
+
+    Two windows overlap or touch to make one of up to twice the length, so that few steps do for any length.
+    """
+    covered = 1
+    while covered < length:
+        step = min(covered, length - covered)
+        mask = mask[:-step] & mask[step:]
+        covered += step
+    return mask
+
+
+def _positions(mask: Mask) -> Distances:
+    """Rows and columns of the true pixels, of shape (n, 2)."""
+    # Several times as fast as np.argwhere.
+    return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1).astype(np.float64)
 
 
 def _nearest(sources: Distances, targets: Distances) -> Distances:
