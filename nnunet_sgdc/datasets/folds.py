@@ -11,8 +11,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TypedDict
 
-from sklearn.model_selection import StratifiedGroupKFold
-
 from nnunet_sgdc.datasets.errors import ConversionError, counted
 
 FOLD_KEYS = frozenset({"train", "val"})
@@ -97,6 +95,9 @@ def _without_rare(strata: Sequence[str], least: int) -> list[int]:
 
 def _validated(strata: Sequence[int], groups: Sequence[str], count: int, seed: int) -> list[list[int]]:
     """Indices of the cases that each fold validates."""
+    # Takes a second to import, which --help and errors need not wait for.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     return [validated.tolist() for _, validated in splitter.split(strata, strata, groups)]
 
