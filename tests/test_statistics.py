@@ -113,7 +113,7 @@ def test_interval_is_that_of_scipy_for_many_cases() -> None:
 def test_interval_is_that_of_student_for_few_normal_differences() -> None:
     differences = stats.norm.ppf((np.arange(12) + 0.5) / 12)
     student = stats.t.interval(0.95, 11, 0, stats.sem(differences))
-    assert compare(differences, resamples=50_000).interval == pytest.approx(student, rel=0.025)
+    assert compare(differences, resamples=20_000).interval == pytest.approx(student, rel=0.025)
 
 
 def test_interval_of_clusters_is_that_of_scipy() -> None:
