@@ -62,6 +62,11 @@ def test_every_class_is_scored_as_a_mask_of_its_own() -> None:
     assert [scores[name].counts.dice for name in TISSUE] == [1, 6 / 7, 4 / 5]
 
 
+def test_masks_of_255_are_masks_too() -> None:
+    truth, prediction = labels(TRUTH), labels(PREDICTION)
+    assert score_class(truth * 255, prediction * 128) == score_class(truth == 1, prediction == 1)
+
+
 def test_a_class_that_is_absent_and_not_predicted_is_scored_as_right() -> None:
     scores = score_case(labels("011 011"), labels("011 001"), TISSUE)["lymphocyte"]
     assert scores.both_empty

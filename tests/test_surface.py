@@ -145,8 +145,10 @@ def test_a_false_alarm_is_the_diagonal_away_in_the_unit_of_the_spacing() -> None
 
 
 @pytest.mark.parametrize("tolerance", [1, 1000])
-def test_no_tolerance_forgives_a_missed_object(tolerance: float) -> None:
-    assert surface_distances(np.ones((3, 4), bool), np.zeros((3, 4), bool)).nsd(tolerance) == 0
+def test_no_tolerance_forgives_a_missed_object_or_a_false_alarm(tolerance: float) -> None:
+    full, empty = np.ones((3, 4), bool), np.zeros((3, 4), bool)
+    assert surface_distances(full, empty).nsd(tolerance) == 0
+    assert surface_distances(empty, full).nsd(tolerance) == 0
 
 
 def test_two_objects_are_neither_missed_nor_false() -> None:
