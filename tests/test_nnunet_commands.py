@@ -358,8 +358,11 @@ def test_the_folds_are_those_of_the_converter(workspace: Workspace, trained: Tra
 
 def test_predictions_are_restored_to_the_sizes_of_the_originals(workspace: Workspace, predicted: LabelMaps) -> None:
     workspace.run("nnunet_sgdc-restore", str(workspace.folder / "predicted"), "1", "-o", str(workspace.folder / "back"))
-    originals = {path.stem: Image.open(path).size for path in (workspace.folder / "release").glob("*Test_Data/*.jpg")}
-    assert {name: map_.shape[::-1] for name, map_ in label_maps(workspace.folder / "back").items()} == originals
+    originals = label_maps(workspace.folder / "release" / "ISBI2016_ISIC_Part1_Test_GroundTruth")
+    restored = label_maps(workspace.folder / "back")
+    assert {f"{name}_Segmentation": map_.shape for name, map_ in restored.items()} == {
+        name: map_.shape for name, map_ in originals.items()
+    }
 
 
 def test_ph2_is_predicted_and_scored_as_external_test_set(workspace: Workspace, trained: Training) -> None:

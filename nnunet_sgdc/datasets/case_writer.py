@@ -23,7 +23,6 @@ from nnunet_sgdc.datasets.look_alikes import fingerprint
 from nnunet_sgdc.datasets.record import CaseRecord
 from nnunet_sgdc.datasets.resizing import Resizing, resized_image, resized_label
 
-
 # Photographs hold little but noise to find repetitions in: looking for runs only makes files 0 to 9 % larger and is
 # written four times as fast (benchmarks/conversion.py).
 ENCODING = zlib.Z_RLE
