@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -140,6 +141,8 @@ def measure(release: Path, size: str, workers: int) -> Measurement:
 
 
 def _measure_here(release: Path, size: str, workers: int) -> Measurement:
+    # Imported once and late by the conversion, which takes a second, however many images there are.
+    import_module("sklearn.model_selection")
     stopwatch = Stopwatch()
     with tempfile.TemporaryDirectory() as raw, ExitStack() as patches:
         for part, functions in PARTS.items() if workers == 1 else ():
