@@ -97,6 +97,13 @@ def test_shared_identifiers_can_be_left_out(tmp_path: Path, raw: Path) -> None:
     assert "also in Dataset001_ISIC2016: 3: 0, 1, 2; left out" in str(report)
 
 
+def test_damaged_record_of_another_data_set_is_told_and_not_in_the_way(tmp_path: Path, raw: Path) -> None:
+    other = convert(write_release(tmp_path / "2016", 2016, counts=(3,)), 1).folder
+    (other / "conversion.json").write_text("{}")
+    report = convert(write_release(tmp_path / "2018", 2018, counts=(5,)), 2)
+    assert "WARNING: cases shared with Dataset001_ISIC2016 are unknown: " in str(report)
+
+
 def test_leaving_everything_out_is_refused(tmp_path: Path, raw: Path) -> None:
     convert(write_release(tmp_path / "2016", 2016, counts=(3,)), 1)
     with pytest.raises(ConversionError, match=r"all 3 training cases are also in data set 1"):

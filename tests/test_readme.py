@@ -10,8 +10,10 @@ from nnunet_sgdc import trainers
 from nnunet_sgdc.losses import BoundaryConfig
 from nnunet_sgdc.networks import SGDCConfig
 
-README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README + DATA, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.splitlines()[-1])

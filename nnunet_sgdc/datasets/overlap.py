@@ -12,10 +12,17 @@ from nnunet_sgdc.datasets.record import FILE_NAME, read_record
 
 @dataclass(frozen=True)
 class Overlap:
-    """The identifiers that a new data set shares with the one in `folder`."""
+    """The identifiers that a new data set shares with another one.
+
+    Attributes:
+        folder: The other data set.
+        identifiers: What both hold.
+        unknown: Why that cannot be told, if so.
+    """
 
     folder: Path
     identifiers: frozenset[str]
+    unknown: str = ""
 
 
 def find_overlaps(raw: Path, collection: Collection, ignored: Path) -> tuple[Overlap, ...]:
@@ -25,14 +32,11 @@ def find_overlaps(raw: Path, collection: Collection, ignored: Path) -> tuple[Ove
         raw: The folder of raw data sets.
         collection: What is about to be converted.
         ignored: The data set that it will replace.
-
-    Raises:
-        ConversionError: The record of a data set is damaged.
     """
-    identifiers = {case.identifier for case in collection.cases}
+    identifiers = frozenset(case.identifier for case in collection.cases)
     folders = [path.parent for path in sorted(raw.glob(f"Dataset*/{FILE_NAME}")) if path.parent != ignored]
-    shared = [Overlap(folder, frozenset(identifiers & _identifiers(folder))) for folder in folders]
-    return tuple(overlap for overlap in shared if overlap.identifiers)
+    shared = [_overlap(folder, identifiers) for folder in folders]
+    return tuple(overlap for overlap in shared if overlap.identifiers or overlap.unknown)
 
 
 def without_overlaps(collection: Collection, raw: Path, dataset_ids: Sequence[int]) -> Collection:
@@ -49,6 +53,14 @@ def without_overlaps(collection: Collection, raw: Path, dataset_ids: Sequence[in
             f"{', '.join(map(str, dataset_ids))}: leave out fewer with --exclude-overlap-with"
         )
     return replace(collection, splits=tuple(split for split in splits if split.cases))
+
+
+def _overlap(folder: Path, identifiers: frozenset[str]) -> Overlap:
+    try:
+        return Overlap(folder, identifiers & _identifiers(folder))
+    except ConversionError as error:
+        # The damage of another data set is to be told, but does not stand in the way of this one.
+        return Overlap(folder, frozenset(), unknown=str(error))
 
 
 def _identifiers(folder: Path) -> frozenset[str]:

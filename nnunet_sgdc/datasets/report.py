@@ -79,6 +79,9 @@ class ConversionReport:
 
     def _overlaps(self) -> Iterable[str]:
         for overlap in self.overlaps:
+            if overlap.unknown:
+                yield f"WARNING: cases shared with {overlap.folder.name} are unknown: {overlap.unknown}"
+                continue
             dataset_id = int(overlap.folder.name[7:10])
             left_out = overlap.identifiers.isdisjoint(case.id for case in self.record.cases)
             remedy = "left out" if left_out else f"--exclude-overlap-with {dataset_id} leaves them out"
