@@ -9,19 +9,18 @@ import hashlib
 import io
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from nnunet_sgdc.datasets.collection import Case, Sample, Split
 from nnunet_sgdc.datasets.look_alikes import fingerprint
 from nnunet_sgdc.datasets.record import CaseRecord
 from nnunet_sgdc.datasets.resizing import Resizing, resized_image, resized_label
+from nnunet_sgdc.datasets.threads import in_threads
 
 # Photographs hold little but noise to find repetitions in: looking for runs only makes files 0 to 9 % larger and is
 # written four times as fast (benchmarks/conversion.py).
@@ -90,25 +89,16 @@ class CaseWriter:
 
 
 def write_cases(
-    folder: Path, splits: Sequence[Split], resizing: Resizing, *, fingerprinted: bool, workers: int
+    folder: Path, splits: Sequence[Split], resizing: Resizing, *, fingerprinted: bool, workers: int | None
 ) -> tuple[CaseRecord, ...]:
-    """Write the cases of all splits, in order; a failure cancels what has not begun.
-
-    Threads do, since Pillow lets go of the interpreter lock; each holds one case in memory.
+    """Write the cases of all splits, several at once, each thread with one case in memory.
 
     Raises:
         ConversionError: A case is not as it must be.
         OSError: A file cannot be written.
     """
     writers = [(CaseWriter(folder, split, resizing, fingerprinted), case) for split in splits for case in split.cases]
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            futures = [pool.submit(writer.write, case) for writer, case in writers]
-            # With None the bar is shown on terminals only.
-            return tuple(future.result() for future in tqdm(futures, unit="case", leave=False, disable=None))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    return in_threads(lambda job: job[0].write(job[1]), writers, workers)
 
 
 def _histogram(label: NDArray[np.uint8]) -> dict[int, int]:

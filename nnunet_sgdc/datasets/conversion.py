@@ -7,7 +7,6 @@ which says where everything comes from; and cases.csv, a table of the cases.
 import csv
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,8 +60,7 @@ def fill(
     """
     size = options.size or collection.default_size
     fingerprinted = options.dedup and not collection.cut
-    workers = options.workers or os.cpu_count() or 1
-    records = write_cases(folder, collection.splits, size, fingerprinted=fingerprinted, workers=workers)
+    records = write_cases(folder, collection.splits, size, fingerprinted=fingerprinted, workers=options.workers)
     division = divide(collection, records, options)
     told = {"size": str(size), "seed": options.seed, "dedup": options.dedup, "splits": _told_splits(options.splits)}
     told["exclude_overlap_with"] = list(options.exclude_overlap_with)

@@ -7,17 +7,14 @@ chosen, which keeps outlines smoother.
 
 import argparse
 import io
-import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from nnunet_sgdc.datasets.command import run
 from nnunet_sgdc.datasets.errors import ConversionError, counted
@@ -25,6 +22,7 @@ from nnunet_sgdc.datasets.images import decoded
 from nnunet_sgdc.datasets.raw_dataset import check_replaceable, dataset_folder, raw_folder, staged
 from nnunet_sgdc.datasets.record import CaseRecord, read_record, tool_name
 from nnunet_sgdc.datasets.resizing import label_from_probabilities, resized_label
+from nnunet_sgdc.datasets.threads import in_threads
 
 COMMAND = "nnunet_sgdc-restore"
 LABEL_MODES = frozenset({"1", "L", "P", "I;16", "I"})
@@ -105,11 +103,9 @@ def restore(
     jobs = _jobs(predictions, {case.id: case for case in record.cases}, ".npz" if probabilities else ".png", dataset)
     output = output.resolve()
     check_replaceable(output, overwrite)
-    with staged(output, overwrite) as folder, ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with staged(output, overwrite) as folder:
         restorer = Restorer(record.labels, folder, submission)
-        restored = pool.map(restorer.restore, *zip(*jobs, strict=True))
-        for _ in tqdm(restored, total=len(jobs), unit="case", leave=False, disable=None):
-            pass
+        in_threads(lambda job: restorer.restore(*job), jobs, workers)
     return RestoreReport(output, tuple(case.id for _, case in jobs), PROBABILITIES if probabilities else "label maps")
 
 
