@@ -176,6 +176,19 @@ def test_scratch_of_a_killed_conversion_is_cleared(raw: Path) -> None:
     assert names(raw) == []
 
 
+def test_leftover_of_an_earlier_process_of_the_same_number_is_cleared(release: Path, raw: Path) -> None:
+    (raw / f".Dataset001_ISIC2016.partial-{socket.gethostname()}-{os.getpid()}").mkdir()
+    convert(release)
+    assert names(raw) == ["Dataset001_ISIC2016"]
+
+
+@pytest.mark.parametrize("name", [".Dataset001_ISIC2016.partial-notes", ".Dataset001_ISIC2016.mine-me-too"])
+def test_other_hidden_files_are_not_touched(release: Path, raw: Path, name: str) -> None:
+    (raw / name).touch()
+    convert(release)
+    assert (raw / name).exists()
+
+
 def test_work_of_a_running_conversion_is_not_touched(release: Path, raw: Path) -> None:
     running = raw / f".Dataset001_ISIC2016.partial-{socket.gethostname()}-1"
     elsewhere = raw / ".Dataset001_ISIC2016.partial-another-host-1"

@@ -158,10 +158,12 @@ def recover(target: Path) -> None:
     A data set that was being replaced comes back; unfinished folders go. Those of processes that run, or that ran on
     other computers which share the disk, are not touched.
     """
-    for leftover in sorted(target.parent.glob(f".{target.name}.*-{socket.gethostname()}-*")):
-        if _is_alive(int(leftover.name.rpartition("-")[2])):
+    pattern = re.compile(re.escape(f".{target.name}.") + r"([a-z]+)-" + re.escape(socket.gethostname()) + "-([0-9]+)")
+    for leftover in sorted(target.parent.iterdir()):
+        found = pattern.fullmatch(leftover.name)
+        if found is None or _is_alive(int(found[2])):
             continue
-        if leftover.name.startswith(f".{target.name}.replaced-") and not target.exists():
+        if found[1] == "replaced" and not target.exists():
             leftover.rename(target)
         else:
             shutil.rmtree(leftover)
@@ -187,6 +189,12 @@ def _owner() -> str:
 
 
 def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        # It was another process of this number, as in containers.
+        return False
+    if os.name == "nt":
+        # Windows has no signal that only asks.
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
