@@ -38,7 +38,8 @@ setup(
         # torch.backends autoload, through which nnU-Net finds the trainers, came with 2.5.
         "torch>=2.5",
         "numpy",
-        "pillow",
+        # The first with ImageDraw.circle.
+        "pillow>=10.4",
         "scipy",
         "matplotlib",
         "tqdm",

@@ -176,6 +176,24 @@ def test_scratch_of_a_killed_conversion_is_cleared(raw: Path) -> None:
     assert names(raw) == []
 
 
+@pytest.mark.parametrize("meanwhile", ["Dataset001_Other", "Dataset001_ISIC2016/external_PH2"])
+def test_what_appears_in_the_meantime_is_not_lost(
+    release: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    old = converted(release, 32).folder
+    write = CaseWriter.write
+
+    def interrupted(writer: CaseWriter, case: Case) -> CaseRecord:
+        (raw / meanwhile).mkdir(exist_ok=True)
+        return write(writer, case)
+
+    monkeypatch.setattr(CaseWriter, "write", interrupted)
+    with pytest.raises(ConversionError):
+        converted(release, 64, overwrite=True)
+    assert (raw / meanwhile).is_dir()
+    assert pixels(old / "labelsTr" / "0.png").shape == (32, 32)
+
+
 def test_leftover_of_an_earlier_process_of_the_same_number_is_cleared(release: Path, raw: Path) -> None:
     (raw / f".Dataset001_ISIC2016.partial-{socket.gethostname()}-{os.getpid()}").mkdir()
     convert(release)

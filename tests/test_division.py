@@ -74,6 +74,13 @@ def test_published_folds_that_divide_look_alikes_are_told(release: Path, raw: Pa
     assert "WARNING: the published folds divide groups (1: 0)" in str(report)
 
 
+def test_folds_that_nnunet_keeps_from_an_earlier_conversion_are_told(release: Path, raw: Path) -> None:
+    stale = raw.parent / "nnUNet_preprocessed" / "Dataset001_ISIC2016" / "splits_final.json"
+    stale.parent.mkdir()
+    stale.write_text("[]")
+    assert f"WARNING: {stale} holds the folds of an earlier conversion" in str(convert(release))
+
+
 def test_single_training_case_has_no_folds(tmp_path: Path, raw: Path) -> None:
     report = convert(write_release(tmp_path / "release", counts=(1,)))
     assert not (report.folder / "splits_final.json").exists()

@@ -257,3 +257,16 @@ def test_divided_group_is_refused(tmp_path: Path) -> None:
         ConversionError, match=r"fold 0 of .*folds\.json leaks: images that belong .* \(2: c, d\): use a"
     ):
         published_folds(path, CASES, {"a": "a", "b": "b", "c": "pair", "d": "pair"})
+
+
+@pytest.mark.parametrize("names", [("training", "validation"), ("Train", "Val")])
+def test_object_of_training_and_validation_is_not_read_as_two_folds(tmp_path: Path, names: tuple[str, str]) -> None:
+    (tmp_path / "folds.json").write_text(json.dumps({names[0]: ["a", "b"], names[1]: ["c"]}))
+    with pytest.raises(ConversionError, match="must hold a list of"):
+        published_folds(tmp_path / "folds.json", ["a", "b", "c"], {name: name for name in "abc"})
+
+
+def test_numbered_lists_are_taken_by_their_numbers(tmp_path: Path) -> None:
+    (tmp_path / "folds.json").write_text(json.dumps({"fold_10": ["b"], "fold_2": ["a"]}))
+    folds = published_folds(tmp_path / "folds.json", ["a", "b"], {name: name for name in "ab"})
+    assert [fold["val"] for fold in folds] == [["a"], ["b"]]

@@ -7,7 +7,9 @@ which says where everything comes from; and cases.csv, a table of the cases.
 import csv
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nnunet_sgdc.datasets.case_writer import write_cases
@@ -15,7 +17,7 @@ from nnunet_sgdc.datasets.collection import Collection
 from nnunet_sgdc.datasets.division import Division, divide
 from nnunet_sgdc.datasets.options import Options
 from nnunet_sgdc.datasets.overlap import find_overlaps, without_overlaps
-from nnunet_sgdc.datasets.raw_dataset import check_vacant, dataset_name, raw_folder, staged
+from nnunet_sgdc.datasets.raw_dataset import PREPROCESSED_VARIABLE, check_vacant, dataset_name, raw_folder, staged
 from nnunet_sgdc.datasets.record import ConversionRecord, tool_name
 from nnunet_sgdc.datasets.report import ConversionReport
 
@@ -46,7 +48,10 @@ def convert(collection: Collection, dataset_id: int, options: Options, **details
         _write_json(folder / "dataset.json", _description(kept, target.name))
         if division.folds:
             _write_json(folder / "splits_final.json", division.folds)
-    return ConversionReport(target, kept, record, division, overlaps=overlaps)
+        # Another conversion may have taken the id, or made an external test set, in the meantime.
+        check_vacant(target, options.overwrite)
+    noted = replace(kept, notes=kept.notes + _stale_folds(target.name, division))
+    return ConversionReport(target, noted, record, division, overlaps=overlaps)
 
 
 def fill(
@@ -68,6 +73,15 @@ def fill(
     record.write(folder)
     _write_case_table(folder / CASE_TABLE, collection, division)
     return record, division
+
+
+def _stale_folds(name: str, division: Division) -> tuple[str, ...]:
+    """A warning if nnU-Net has other folds from an earlier conversion, which it would not replace."""
+    preprocessed = os.environ.get(PREPROCESSED_VARIABLE)
+    stale = Path(preprocessed) / name / "splits_final.json" if preprocessed else None
+    if stale is None or not stale.is_file() or json.loads(stale.read_text(encoding="utf-8")) == list(division.folds):
+        return ()
+    return (f"WARNING: {stale} holds the folds of an earlier conversion, which nnU-Net would go on using: remove it",)
 
 
 def _told_splits(path: Path | None) -> dict[str, str] | None:

@@ -54,7 +54,7 @@ def convert_conic(
     # Files in archives are copied to where the data set will lie, since the usual place is too small on many machines.
     with (
         opened_source(source) as tree,
-        scratch(raw_folder(options.raw), "CoNIC") as copies,
+        scratch(raw_folder(options.raw), f"CoNIC{dataset_id}") as copies,
     ):
         files = find_files(tree, copies)
         details = {"binary": binary, "separate_touching": separate_touching, "check_counts": check_counts}

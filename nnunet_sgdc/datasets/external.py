@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nnunet_sgdc.datasets.collection import Collection, Split
 from nnunet_sgdc.datasets.conversion import fill
+from nnunet_sgdc.datasets.division import TRAINING
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.look_alikes import look_alikes
 from nnunet_sgdc.datasets.options import Options
@@ -45,9 +46,8 @@ def convert_as_test(collection: Collection, host_id: int, options: Options, **de
     size = Resizing.parse(str(host_record.options["size"]))
     with staged(target, options.overwrite) as folder:
         record, division = fill(folder, tests, replace(options, size=size), {**details, "test_of": host.name})
-    leaks = _look_alikes_of_training(record, host_record)
-    notes = (f"WARNING: images that look like training images of {host.name}: {', '.join(leaks)}",) if leaks else ()
-    return ConversionReport(target, replace(tests, notes=tests.notes + notes), record, division, overlaps=overlaps)
+    noted = replace(tests, notes=tests.notes + _leak_notes(record, host_record, host.name))
+    return ConversionReport(target, noted, record, division, overlaps=overlaps)
 
 
 def _merged(collection: Collection) -> Split:
@@ -70,13 +70,20 @@ def _check_fits(collection: Collection, options: Options, host: Path, record: Co
         )
 
 
+def _leak_notes(tests: ConversionRecord, host: ConversionRecord, name: str) -> tuple[str, ...]:
+    if not (tests.cases[0].fingerprint and host.cases[0].fingerprint):
+        return (f"images were not compared with the training images of {name}, as --no-dedup left out their hashes",)
+    leaks = _look_alikes_of_training(tests, host)
+    return (f"WARNING: images that look like training images of {name}: {', '.join(leaks)}",) if leaks else ()
+
+
 def _look_alikes_of_training(tests: ConversionRecord, host: ConversionRecord) -> list[str]:
     """Pairs such as `IMD003 = ISIC_0000042`; hashes are missing where deduplication was switched off."""
     fingerprints = {
         f"{side}{case.id}": case.fingerprint
         for side, record in (("test:", tests), ("host:", host))
         for case in record.cases
-        if case.fingerprint
+        if case.fingerprint and (record is tests or case.split == TRAINING)
     }
     groups: dict[str, list[str]] = {}
     for name, group in look_alikes(fingerprints).items():

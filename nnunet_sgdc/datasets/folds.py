@@ -5,6 +5,7 @@ answers with an empty fold (rare strata, few groups) is put right here.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
@@ -15,6 +16,8 @@ from nnunet_sgdc.datasets.errors import ConversionError, counted
 
 FOLD_KEYS = frozenset({"train", "val"})
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".npy")
+# The names of folds in an object, such as "0" or "fold_0".
+NUMBERED = re.compile(r"[0-9]+$")
 MASK_ENDINGS = ("_segmentation", "_Segmentation", "_lesion")
 
 
@@ -54,8 +57,8 @@ def published_folds(path: Path, cases: Collection[str], groups: Mapping[str, str
     """Read folds that others have published.
 
     The file holds either what nnU-Net writes, a list of `{"train": [...], "val": [...]}`, or two or more lists of
-    identifiers (in a list or an object), of which fold k validates the k-th and trains on the others. Identifiers may
-    be names of image or mask files. Folds are counted from 0, as by nnU-Net.
+    identifiers (in a list, or in an object under numbered names), of which fold k validates the k-th and trains on the
+    others. Identifiers may be names of image or mask files. Folds are counted from 0, as by nnU-Net.
 
     Args:
         path: A JSON file.
@@ -123,11 +126,16 @@ def _read_json(path: Path) -> object:
 def _parts(content: object) -> list[list[str]] | None:
     """The lists of a file in which fold k validates list k; None for a file of another form."""
     # An object of training and validation would else be read as two folds.
-    if isinstance(content, dict) and FOLD_KEYS.isdisjoint(content):
-        content = list(content.values())
+    if isinstance(content, dict) and all(map(NUMBERED.search, content)):
+        content = [content[name] for name in sorted(content, key=_number)]
     if isinstance(content, list) and len(content) > 1 and all(map(_is_filled_list, content)):
         return content
     return None
+
+
+def _number(name: str) -> int:
+    found = NUMBERED.search(name)
+    return int(found[0]) if found else 0
 
 
 def _folds_of_parts(parts: Sequence[list[str]]) -> list[Fold]:

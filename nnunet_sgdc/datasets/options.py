@@ -40,11 +40,16 @@ class Options:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        _check_range("workers", self.workers, 1, 1024)
-        _check_range("seed", self.seed, 0, 2**32 - 1)
+        check_range("workers", self.workers, 1, 1024)
+        check_range("seed", self.seed, 0, 2**32 - 1)
 
 
-def _check_range(argument: str, value: int | None, smallest: int, largest: int) -> None:
+def check_range(argument: str, value: int | None, smallest: int, largest: int) -> None:
+    """Check a number that may be left out.
+
+    Raises:
+        ConversionError: The number is out of its range.
+    """
     if value is not None and not smallest <= value <= largest:
         raise ConversionError(f"{argument} must be from {smallest} to {largest}, got {value}: choose one in between")
 

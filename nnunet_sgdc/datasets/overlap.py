@@ -34,7 +34,9 @@ def find_overlaps(raw: Path, collection: Collection, ignored: Path) -> tuple[Ove
         ignored: The data set that it will replace.
     """
     identifiers = frozenset(case.identifier for case in collection.cases)
-    folders = [path.parent for path in sorted(raw.glob(f"Dataset*/{FILE_NAME}")) if path.parent != ignored]
+    folders = [
+        path.parent for path in sorted(raw.glob(f"Dataset[0-9][0-9][0-9]_*/{FILE_NAME}")) if path.parent != ignored
+    ]
     shared = [_overlap(folder, identifiers) for folder in folders]
     return tuple(overlap for overlap in shared if overlap.identifiers or overlap.unknown)
 
@@ -58,7 +60,7 @@ def without_overlaps(collection: Collection, raw: Path, dataset_ids: Sequence[in
 def _overlap(folder: Path, identifiers: frozenset[str]) -> Overlap:
     try:
         return Overlap(folder, identifiers & _identifiers(folder))
-    except ConversionError as error:
+    except (ConversionError, OSError) as error:
         # The damage of another data set is to be told, but does not stand in the way of this one.
         return Overlap(folder, frozenset(), unknown=str(error))
 

@@ -17,8 +17,11 @@ from nnunet_sgdc.datasets.errors import ConversionError
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_VARIABLE = "nnUNet_raw"
 # nnU-Net refuses an id that stands for two names anywhere in these.
-FOLDER_VARIABLES = (RAW_VARIABLE, "nnUNet_preprocessed", "nnUNet_results")
+PREPROCESSED_VARIABLE = "nnUNet_preprocessed"
+FOLDER_VARIABLES = (RAW_VARIABLE, PREPROCESSED_VARIABLE, "nnUNet_results")
 EXTERNAL_PREFIX = "external_"
+# Hidden folders that this process is at work in.
+_active: set[str] = set()
 
 
 def raw_folder(raw: Path | None) -> Path:
@@ -92,7 +95,8 @@ def check_vacant(target: Path, overwrite: bool) -> None:
     if others:
         raise ConversionError(f"dataset id {identifier[-3:]} already belongs to {others[0]}: choose another id")
     check_replaceable(target, overwrite)
-    tests = sorted(path.name for path in target.glob(f"{EXTERNAL_PREFIX}*"))
+    # With a dot those that are being written.
+    tests = sorted(path.name for dot in ("", ".") for path in target.glob(f"{dot}{EXTERNAL_PREFIX}*"))
     if tests:
         raise ConversionError(
             f"{target} holds external test sets made for it ({', '.join(tests)}), which --overwrite would lose: remove "
@@ -123,6 +127,7 @@ def staged(target: Path, overwrite: bool) -> Iterator[Path]:
     recover(target)
     partial = target.with_name(f".{target.name}.partial-{_owner()}")
     partial.mkdir()
+    _active.add(partial.name)
     try:
         yield partial
         if overwrite and target.exists():
@@ -133,6 +138,8 @@ def staged(target: Path, overwrite: bool) -> Iterator[Path]:
         if partial.exists():
             shutil.rmtree(partial)
         raise
+    finally:
+        _active.discard(partial.name)
 
 
 @contextmanager
@@ -146,10 +153,13 @@ def scratch(raw: Path, name: str) -> Iterator[Path]:
     recover(raw / name)
     folder = raw / f".{name}.scratch-{_owner()}"
     folder.mkdir()
+    _active.add(folder.name)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        _active.discard(folder.name)
+        # Files that are still mapped cannot be removed everywhere; the next conversion will.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def recover(target: Path) -> None:
@@ -161,12 +171,13 @@ def recover(target: Path) -> None:
     pattern = re.compile(re.escape(f".{target.name}.") + r"([a-z]+)-" + re.escape(socket.gethostname()) + "-([0-9]+)")
     for leftover in sorted(target.parent.iterdir()):
         found = pattern.fullmatch(leftover.name)
-        if found is None or _is_alive(int(found[2])):
+        if found is None or leftover.name in _active or _is_alive(int(found[2])):
             continue
         if found[1] == "replaced" and not target.exists():
             leftover.rename(target)
         else:
-            shutil.rmtree(leftover)
+            # Another conversion may be clearing it as well.
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _prefix(dataset_id: int) -> str:
@@ -213,4 +224,5 @@ def _swap(new: Path, target: Path) -> None:
         if old.exists() and not target.exists():
             old.rename(target)
         raise
-    shutil.rmtree(old)
+    # The new data set is in place, whatever becomes of the old one; the next conversion clears what cannot go now.
+    shutil.rmtree(old, ignore_errors=True)

@@ -8,11 +8,10 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import PIL
 from PIL import features
 
 from nnunet_sgdc import __version__
@@ -28,9 +27,10 @@ def tool_name() -> str:
 
 
 def tool_versions() -> dict[str, str]:
-    """Versions of nnunet_sgdc and of the libraries that resample and compress."""
+    """Versions of nnunet_sgdc and of the libraries that resample, compress, compare and divide."""
     codecs = {name: features.version(name) or "" for name in ("jpg", "zlib")}
-    return {"nnunet_sgdc": __version__, "pillow": PIL.__version__, "numpy": np.__version__, **codecs}
+    libraries = {name: metadata.version(name) for name in ("imagehash", "numpy", "pillow", "scikit-learn", "scipy")}
+    return {"nnunet_sgdc": __version__, **libraries, **codecs}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def read_record(folder: Path) -> ConversionRecord:
         found = content["format"]
         cases = tuple(_case(entry) for entry in content["cases"]) if found == FORMAT else ()
         record = ConversionRecord(content["release"], content["options"], content["labels"], cases, content["tools"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ConversionError(f"{path} is damaged ({type(error).__name__}: {error}): convert the data again") from error
     if found != FORMAT:
         raise ConversionError(f"{path} must be of format {FORMAT}, got {found}: convert the data again")

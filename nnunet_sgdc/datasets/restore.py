@@ -8,6 +8,7 @@ chosen, which keeps outlines smoother.
 import argparse
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from PIL import Image
 from nnunet_sgdc.datasets.command import run
 from nnunet_sgdc.datasets.errors import ConversionError, counted
 from nnunet_sgdc.datasets.images import decoded
+from nnunet_sgdc.datasets.options import check_range
 from nnunet_sgdc.datasets.raw_dataset import check_replaceable, dataset_folder, raw_folder, staged
 from nnunet_sgdc.datasets.record import CaseRecord, read_record, tool_name
 from nnunet_sgdc.datasets.resizing import label_from_probabilities, resized_label
@@ -102,7 +104,9 @@ def restore(
         raise ConversionError(f"--submission needs a data set of one class, but {dataset} has {len(record.labels) - 1}")
     jobs = _jobs(predictions, {case.id: case for case in record.cases}, ".npz" if probabilities else ".png", dataset)
     output = output.resolve()
+    _check_apart(output, predictions, dataset)
     check_replaceable(output, overwrite)
+    check_range("workers", workers, 1, 1024)
     with staged(output, overwrite) as folder:
         restorer = Restorer(record.labels, folder, submission)
         in_threads(lambda job: restorer.restore(*job), jobs, workers)
@@ -145,6 +149,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=int, metavar="N", help="number of threads (default: one per processor)")
     add("--version", action="version", version=tool_name())
     return parser
+
+
+def _check_apart(output: Path, *inputs: Path) -> None:
+    for folder in inputs:
+        if folder.resolve().is_relative_to(output):
+            raise ConversionError(
+                f"output must be a folder of its own, got {output}, which holds {folder}: choose another one"
+            )
 
 
 def _dataset(named: str, raw: Path | None) -> Path:
@@ -194,7 +206,7 @@ def _probabilities(path: Path, shape: tuple[int, int, int]) -> NDArray[np.float3
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             probabilities = np.asarray(arrays[PROBABILITIES], dtype=np.float32)
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ConversionError(f"{path} must be what --save_probabilities saves, got {error}: predict again") from error
     # nnU-Net gives 2D images a third axis of one slice.
     if probabilities.ndim == 4 and probabilities.shape[1] == 1:
