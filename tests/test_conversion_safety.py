@@ -19,9 +19,10 @@ from nnunet_sgdc.datasets.case_writer import CaseWriter
 from nnunet_sgdc.datasets.collection import Case
 from nnunet_sgdc.datasets.convert_isic import main
 from nnunet_sgdc.datasets.errors import ConversionError
-from nnunet_sgdc.datasets.raw_dataset import scratch, staged
 from nnunet_sgdc.datasets.record import CaseRecord
 from nnunet_sgdc.datasets.report import ConversionReport
+from nnunet_sgdc.errors import UserError
+from nnunet_sgdc.staging import scratch, staged
 
 # SIGINT is ignored in the background jobs of some shells, which children inherit.
 COMMAND = (
@@ -47,7 +48,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, identifier: str, error: BaseExcepti
 
 def test_existing_data_set_is_kept_and_the_remedy_named(release: Path, raw: Path) -> None:
     converted(release, 32)
-    with pytest.raises(ConversionError, match="exists already: give --overwrite"):
+    with pytest.raises(UserError, match="exists already: give --overwrite"):
         converted(release, 64)
     assert pixels(raw / "Dataset001_ISIC2016" / "labelsTr" / "0.png").shape == (32, 32)
 
@@ -115,7 +116,7 @@ def test_failure_of_the_last_rename_brings_the_old_data_set_back(
 def test_data_set_behind_a_link_is_not_replaced(release: Path, raw: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (raw / "Dataset001_ISIC2016").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ConversionError, match="is a link"):
+    with pytest.raises(UserError, match="is a link"):
         converted(release, 32, overwrite=True)
 
 

@@ -22,6 +22,7 @@ from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.isic import EDITIONS
 from nnunet_sgdc.datasets.options import Options
 from nnunet_sgdc.datasets.resizing import Resizing
+from nnunet_sgdc.errors import UserError
 
 SAMPLES = Path(os.environ.get("NNUNET_SGDC_SAMPLES", Path(__file__).parents[2] / "shared" / "samples")) / "ph2"
 # Out of step with any five-fold pattern, so that only stratified folds share them evenly.
@@ -250,7 +251,7 @@ def test_host_itself_stays_as_it_was(release: Path, host: Path) -> None:
 
 def test_external_test_set_is_replaced_only_when_asked(release: Path, host: Path) -> None:
     first = content(convert_ph2(release, as_test_of=116).folder)
-    with pytest.raises(ConversionError, match=r"external_PH2 exists already: give --overwrite"):
+    with pytest.raises(UserError, match=r"external_PH2 exists already: give --overwrite"):
         convert_ph2(release, as_test_of=116)
     assert content(convert_ph2(release, as_test_of=116, options=Options(overwrite=True)).folder) == first
 

@@ -14,6 +14,7 @@ from nnunet_sgdc.datasets.isic import EDITIONS
 from nnunet_sgdc.datasets.options import Options
 from nnunet_sgdc.datasets.resizing import Resizing
 from nnunet_sgdc.datasets.restore import main, restore
+from nnunet_sgdc.errors import UserError
 
 SIZES = {"a": (90, 70), "b": (64, 64), "c": (70, 120)}
 
@@ -113,7 +114,7 @@ def test_command_fails_with_one_sentence(dataset: Path, predictions: Path, capsy
 def test_existing_output_is_kept(dataset: Path, predictions: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").touch()
-    with pytest.raises(ConversionError, match="exists already: give --overwrite"):
+    with pytest.raises(UserError, match="exists already: give --overwrite"):
         restore(predictions, dataset, tmp_path / "out")
     assert (tmp_path / "out" / "mine.txt").exists()
 

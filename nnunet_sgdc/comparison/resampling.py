@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nnunet_sgdc.comparison.errors import ComparisonError
-from nnunet_sgdc.datasets.errors import counted
+from nnunet_sgdc.errors import counted
 
 Key = TypeVar("Key", bound=Hashable)
 FloatArray = NDArray[np.float64]

@@ -24,7 +24,7 @@ from nnunet_sgdc.comparison.resampling import (
     percentile_interval,
     resampled_means,
 )
-from nnunet_sgdc.datasets.errors import counted
+from nnunet_sgdc.errors import counted
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -19,7 +19,7 @@ from PIL import Image
 from nnunet_sgdc.datasets.collection import Case, Sample, Split
 from nnunet_sgdc.datasets.look_alikes import fingerprint
 from nnunet_sgdc.datasets.record import CaseRecord
-from nnunet_sgdc.datasets.resizing import Resizing, resized_image, resized_label
+from nnunet_sgdc.datasets.resizing import Resizing, pixel_counts, resized_image, resized_label
 from nnunet_sgdc.datasets.threads import in_threads
 
 # Photographs hold little but noise to find repetitions in: looking for runs only makes files 0 to 9 % larger and is
@@ -102,5 +102,5 @@ def write_cases(
 
 
 def _histogram(label: NDArray[np.uint8]) -> dict[int, int]:
-    counts = np.bincount(label.ravel())
+    counts = pixel_counts(label)
     return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}

@@ -1,20 +1,11 @@
-"""The command line that all converters share: the same options, errors and exit codes.
-
-Exit code 0 means that the data set is there, 1 that it is not and one sentence said why, 2 that the command line itself
-was wrong.
-"""
+"""The command line that all converters share."""
 
 import argparse
-import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
-
+from nnunet_sgdc.command_line import command_parser
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.options import DEFAULT_SEED, Options
-from nnunet_sgdc.datasets.record import tool_name
 from nnunet_sgdc.datasets.resizing import Resizing
 
 
@@ -26,7 +17,7 @@ def converter_parser(command: str, description: str, usual_size: str) -> argpars
         description: What it does, one sentence.
         usual_size: The size without an option, as text.
     """
-    parser = argparse.ArgumentParser(prog=command, description=description)
+    parser = command_parser(command, description)
     add = parser.add_argument
     size = parser.add_mutually_exclusive_group()
     size_help = f"square N, width x height, or the pixels as they are (default: {usual_size})"
@@ -35,16 +26,26 @@ def converter_parser(command: str, description: str, usual_size: str) -> argpars
     native = "short for --size native"
     size.add_argument("--native", action="store_const", const=Resizing.native(), dest="size", help=native)
     add("--name", help="name of the data set (default: that of the release)")
-    add("--raw", type=Path, metavar="FOLDER", help="folder of raw data sets (default: the variable nnUNet_raw)")
     add("--splits", type=Path, metavar="FILE", help="published folds: lists of ids, or a splits_final.json")
     add("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="of the five drawn folds (default: %(default)s)")
     add("--no-dedup", dest="dedup", action="store_false", help="let folds divide images that look alike")
     exclude = "leave out the cases that this data set holds; may be given several times"
     add("--exclude-overlap-with", type=int, action="append", default=[], metavar="DATASET_ID", help=exclude)
-    add("--overwrite", action="store_true", help="replace the data set of the same id and name")
-    add("--workers", type=int, metavar="N", help="number of threads (default: one per processor)")
-    add("--version", action="version", version=tool_name())
+    add_storage_options(parser, "the data set of the same id and name")
     return parser
+
+
+def add_storage_options(parser: argparse.ArgumentParser, replaced: str) -> None:
+    """Options of all commands that read or write data sets.
+
+    Args:
+        parser: Gets them.
+        replaced: What --overwrite replaces, as text.
+    """
+    add = parser.add_argument
+    add("--raw", type=Path, metavar="FOLDER", help="folder of raw data sets (default: the variable nnUNet_raw)")
+    add("--overwrite", action="store_true", help=f"replace {replaced}")
+    add("--workers", type=int, metavar="N", help="number of threads (default: one per processor)")
 
 
 def shared_options(parsed: argparse.Namespace) -> Options:
@@ -64,25 +65,6 @@ def shared_options(parsed: argparse.Namespace) -> Options:
         overwrite=parsed.overwrite,
         workers=parsed.workers,
     )
-
-
-def run(command: str, action: Callable[[], object]) -> None:
-    """Print what the action returns; leaves with 1 and one sentence on an error and on Ctrl-C."""
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
-    try:
-        print(action())
-    except ConversionError as error:
-        _leave(command, f"error: {error}")
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _leave(command, f"error: {place}{error.strerror or error}; put that right and start again, nothing was written")
-    except KeyboardInterrupt:
-        _leave(command, "interrupted: nothing was written")
-
-
-def _leave(command: str, message: str) -> None:
-    print(f"{command}: {message}", file=sys.stderr)
-    sys.exit(1)
 
 
 def _resizing(text: str) -> Resizing:

@@ -21,8 +21,9 @@ from nnunet_sgdc.datasets.conic_files import (
     read_table,
 )
 from nnunet_sgdc.datasets.conic_patches import BINARY_LABELS, CLASS_LABELS, CLASSES, Patches, Reading
-from nnunet_sgdc.datasets.errors import ConversionError, counted
+from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.resizing import Resizing
+from nnunet_sgdc.errors import counted
 
 PUBLISHED_PATCHES = 4981
 # The institute, the number of its image, and the number of the patch in that.

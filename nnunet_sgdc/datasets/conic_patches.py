@@ -10,8 +10,9 @@ from PIL import Image
 
 from nnunet_sgdc.datasets.collection import Sample
 from nnunet_sgdc.datasets.conic_files import ReleaseFile
-from nnunet_sgdc.datasets.errors import ConversionError, counted
+from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.instances import Integers, object_classes, recovered, separate_touching
+from nnunet_sgdc.errors import counted
 
 CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 CLASS_LABELS = {"background": 0, **{name: index for index, name in enumerate(CLASSES, start=1)}}

@@ -17,9 +17,10 @@ from nnunet_sgdc.datasets.collection import Collection
 from nnunet_sgdc.datasets.division import Division, divide
 from nnunet_sgdc.datasets.options import Options
 from nnunet_sgdc.datasets.overlap import find_overlaps, without_overlaps
-from nnunet_sgdc.datasets.raw_dataset import PREPROCESSED_VARIABLE, check_vacant, dataset_name, raw_folder, staged
+from nnunet_sgdc.datasets.raw_dataset import PREPROCESSED_VARIABLE, check_vacant, dataset_name, raw_folder
 from nnunet_sgdc.datasets.record import ConversionRecord, tool_name
 from nnunet_sgdc.datasets.report import ConversionReport
+from nnunet_sgdc.staging import staged
 
 CHANNELS = {"0": "R", "1": "G", "2": "B"}
 CASE_TABLE = "cases.csv"

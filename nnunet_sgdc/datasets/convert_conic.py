@@ -7,17 +7,19 @@ patches of one image, and every fold gets its share of the institutes.
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_sgdc.datasets.command import converter_parser, run, shared_options
+from nnunet_sgdc.command_line import run
+from nnunet_sgdc.datasets.command import converter_parser, shared_options
 from nnunet_sgdc.datasets.conic import read_conic
 from nnunet_sgdc.datasets.conic_files import find_files
 from nnunet_sgdc.datasets.conic_patches import Reading
 from nnunet_sgdc.datasets.conversion import convert
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.options import DEFAULTS, Options
-from nnunet_sgdc.datasets.raw_dataset import raw_folder, scratch
+from nnunet_sgdc.datasets.raw_dataset import raw_folder
 from nnunet_sgdc.datasets.report import ConversionReport
 from nnunet_sgdc.datasets.resizing import Resizing
 from nnunet_sgdc.datasets.source_tree import opened_source
+from nnunet_sgdc.staging import scratch
 
 COMMAND = "nnunet_sgdc-convert-conic"
 

@@ -7,7 +7,8 @@ labelsTs. The validation split becomes imagesVal and labelsVal, which nnU-Net le
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_sgdc.datasets.command import converter_parser, run, shared_options
+from nnunet_sgdc.command_line import run
+from nnunet_sgdc.datasets.command import converter_parser, shared_options
 from nnunet_sgdc.datasets.conversion import convert
 from nnunet_sgdc.datasets.isic import DEFAULT_SIZE, EDITIONS, PUBLISHED_FOLDERS, find_isic
 from nnunet_sgdc.datasets.options import DEFAULTS, Options

@@ -7,7 +7,8 @@ what was trained on ISIC, for which `--as-test-of` puts it into the folder of th
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_sgdc.datasets.command import converter_parser, run, shared_options
+from nnunet_sgdc.command_line import run
+from nnunet_sgdc.datasets.command import converter_parser, shared_options
 from nnunet_sgdc.datasets.conversion import convert
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.external import convert_as_test

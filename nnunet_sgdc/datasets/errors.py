@@ -1,15 +1,7 @@
-"""The exception that converters raise for something the user can put right, and how its message lists cases."""
+"""The exception of converters."""
 
-from collections.abc import Sequence
-
-SHOWN_IDENTIFIERS = 3
+from nnunet_sgdc.errors import UserError
 
 
-class ConversionError(ValueError):
+class ConversionError(UserError):
     """A release that cannot be converted as asked; the message is one sentence that says what to do about it."""
-
-
-def counted(identifiers: Sequence[str]) -> str:
-    """The number of cases and the first few of them, as in `4: a, b, c, ...`."""
-    more = ", ..." if len(identifiers) > SHOWN_IDENTIFIERS else ""
-    return f"{len(identifiers)}: {', '.join(identifiers[:SHOWN_IDENTIFIERS])}{more}"

@@ -15,10 +15,11 @@ from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.look_alikes import look_alikes
 from nnunet_sgdc.datasets.options import Options
 from nnunet_sgdc.datasets.overlap import find_overlaps, without_overlaps
-from nnunet_sgdc.datasets.raw_dataset import check_replaceable, dataset_folder, external_folder, raw_folder, staged
+from nnunet_sgdc.datasets.raw_dataset import dataset_folder, external_folder, raw_folder
 from nnunet_sgdc.datasets.record import ConversionRecord, read_record
 from nnunet_sgdc.datasets.report import ConversionReport
 from nnunet_sgdc.datasets.resizing import Resizing
+from nnunet_sgdc.staging import check_replaceable, staged
 
 
 def convert_as_test(collection: Collection, host_id: int, options: Options, **details: object) -> ConversionReport:

@@ -12,7 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TypedDict
 
-from nnunet_sgdc.datasets.errors import ConversionError, counted
+from nnunet_sgdc.datasets.errors import ConversionError
+from nnunet_sgdc.errors import counted
 
 FOLD_KEYS = frozenset({"train", "val"})
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".npy")

@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from nnunet_sgdc.datasets.collection import Case, Collection, Split
-from nnunet_sgdc.datasets.errors import ConversionError, counted
+from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.images import load_photograph
 from nnunet_sgdc.datasets.resizing import Resizing
 from nnunet_sgdc.datasets.source_files import SourceFile
 from nnunet_sgdc.datasets.source_tree import SourceTree
+from nnunet_sgdc.errors import counted, listed
 
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
 MASK_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
@@ -128,7 +129,7 @@ def find_isic(tree: SourceTree, year: int | None = None) -> Collection:
 def _choose_edition(tree: SourceTree, year: int | None) -> Edition:
     """The edition asked for, or else the only one of which training images are there."""
     if year is not None and year not in EDITIONS:
-        raise ConversionError(f"edition must be one of {_listed(EDITIONS)}, got {year}")
+        raise ConversionError(f"edition must be one of {listed(EDITIONS)}, got {year}")
     found = [edition for edition in EDITIONS.values() if tree.folders_named(edition.splits[0].image_folder)]
     years = [edition.year for edition in found]
     if year is None and len(found) == 1:
@@ -137,12 +138,12 @@ def _choose_edition(tree: SourceTree, year: int | None) -> Edition:
         return EDITIONS[year]
     if year is not None and found:
         raise ConversionError(
-            f"edition {year} was asked for, but {tree.location} holds ISIC {_listed(years)}: give that with --edition"
+            f"edition {year} was asked for, but {tree.location} holds ISIC {listed(years)}: give that with --edition"
         )
     if found:
-        raise ConversionError(f"several ISIC editions lie below {tree.location} ({_listed(years)}): give --edition")
-    names = _listed(edition.splits[0].image_folder for edition in EDITIONS.values())
-    present = _listed(tree.top_level_names()) or "nothing"
+        raise ConversionError(f"several ISIC editions lie below {tree.location} ({listed(years)}): give --edition")
+    names = listed(edition.splits[0].image_folder for edition in EDITIONS.values())
+    present = listed(tree.top_level_names()) or "nothing"
     raise ConversionError(
         f"no ISIC training images were found below {tree.location}: expected a folder {names}, got {present}; "
         "keep the published folder names"
@@ -176,7 +177,7 @@ def _locate(tree: SourceTree, name: str) -> PurePosixPath | None:
     folders = tree.folders_named(name)
     if len(folders) > 1:
         raise ConversionError(
-            f"{name} was found more than once below {tree.location}: {_listed(folders)}; keep one of them"
+            f"{name} was found more than once below {tree.location}: {listed(folders)}; keep one of them"
         )
     return folders[0] if folders else None
 
@@ -224,11 +225,7 @@ def _check_pairs(
     if not faults:
         return
     strange = [file.path.name for file in files if file.path.stem in imageless]
-    endings = f"; images must end in {_listed(sorted(IMAGE_ENDINGS))}, got {counted(strange)}" if strange else ""
+    endings = f"; images must end in {listed(sorted(IMAGE_ENDINGS))}, got {counted(strange)}" if strange else ""
     raise ConversionError(
         f"{folders} must hold the same cases, but have {' and '.join(faults)}{endings}: unpack the release completely"
     )
-
-
-def _listed(items: Iterable[object]) -> str:
-    return ", ".join(str(item) for item in items)

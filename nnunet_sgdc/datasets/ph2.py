@@ -17,13 +17,14 @@ from collections.abc import Mapping
 from functools import partial
 
 from nnunet_sgdc.datasets.collection import Case, Collection, Split
-from nnunet_sgdc.datasets.errors import ConversionError, counted
+from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.images import load_photograph
 from nnunet_sgdc.datasets.isic import LABELS
 from nnunet_sgdc.datasets.ph2_table import ATTRIBUTES, DIAGNOSIS, TABLES, find_table, read_table
 from nnunet_sgdc.datasets.resizing import Resizing
 from nnunet_sgdc.datasets.source_files import SourceFile
 from nnunet_sgdc.datasets.source_tree import SourceTree
+from nnunet_sgdc.errors import counted
 
 IMAGE_PARENT = "PH2 Dataset images"
 PUBLISHED_CASES = 200

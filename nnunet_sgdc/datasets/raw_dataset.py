@@ -1,18 +1,11 @@
-"""A data set folder in nnU-Net's raw format that appears complete or not at all.
-
-Everything is written to a hidden folder beside the target, which nnU-Net does not see, and renamed at the end. What a
-killed conversion left behind is put right by the next one of the same data set.
-"""
+"""Where data sets lie in nnU-Net's folder of raw data sets, and whether one may be written."""
 
 import os
 import re
-import shutil
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from nnunet_sgdc.datasets.errors import ConversionError
+from nnunet_sgdc.staging import check_replaceable
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_VARIABLE = "nnUNet_raw"
@@ -20,8 +13,6 @@ RAW_VARIABLE = "nnUNet_raw"
 PREPROCESSED_VARIABLE = "nnUNet_preprocessed"
 FOLDER_VARIABLES = (RAW_VARIABLE, PREPROCESSED_VARIABLE, "nnUNet_results")
 EXTERNAL_PREFIX = "external_"
-# Hidden folders that this process is at work in.
-_active: set[str] = set()
 
 
 def raw_folder(raw: Path | None) -> Path:
@@ -104,82 +95,6 @@ def check_vacant(target: Path, overwrite: bool) -> None:
         )
 
 
-def check_replaceable(target: Path, overwrite: bool) -> None:
-    """Check that a folder may appear under this path.
-
-    Raises:
-        ConversionError: Something is there and may not be replaced.
-    """
-    if target.is_symlink():
-        raise ConversionError(f"{target} is a link, which cannot be replaced safely: remove it, or choose another id")
-    if target.exists() and not overwrite:
-        raise ConversionError(f"{target} exists already: give --overwrite to replace it, or choose another id")
-
-
-@contextmanager
-def staged(target: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a hidden empty folder that becomes `target` when the block ends well, and disappears when it does not.
-
-    Args:
-        target: The folder to appear.
-        overwrite: Whether `target` may be replaced; the old one stays until the new one is complete.
-    """
-    recover(target)
-    partial = target.with_name(f".{target.name}.partial-{_owner()}")
-    partial.mkdir()
-    _active.add(partial.name)
-    try:
-        yield partial
-        if overwrite and target.exists():
-            _swap(partial, target)
-        else:
-            partial.rename(target)
-    except BaseException:
-        if partial.exists():
-            shutil.rmtree(partial)
-        raise
-    finally:
-        _active.discard(partial.name)
-
-
-@contextmanager
-def scratch(raw: Path, name: str) -> Iterator[Path]:
-    """Give a hidden empty folder in the folder of raw data sets, where there is room, which disappears afterwards.
-
-    Args:
-        raw: The folder of raw data sets.
-        name: What it is for; what killed processes left under this name is removed.
-    """
-    recover(raw / name)
-    folder = raw / f".{name}.scratch-{_owner()}"
-    folder.mkdir()
-    _active.add(folder.name)
-    try:
-        yield folder
-    finally:
-        _active.discard(folder.name)
-        # Files that are still mapped cannot be removed everywhere; the next conversion will.
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def recover(target: Path) -> None:
-    """Put right what a killed conversion of this data set left on this computer.
-
-    A data set that was being replaced comes back; unfinished folders go. Those of processes that run, or that ran on
-    other computers which share the disk, are not touched.
-    """
-    pattern = re.compile(re.escape(f".{target.name}.") + r"([a-z]+)-" + re.escape(socket.gethostname()) + "-([0-9]+)")
-    for leftover in sorted(target.parent.iterdir()):
-        found = pattern.fullmatch(leftover.name)
-        if found is None or leftover.name in _active or _is_alive(int(found[2])):
-            continue
-        if found[1] == "replaced" and not target.exists():
-            leftover.rename(target)
-        else:
-            # Another conversion may be clearing it as well.
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
 def _prefix(dataset_id: int) -> str:
     if not 1 <= dataset_id <= 999:
         raise ConversionError(f"dataset id must be from 1 to 999, got {dataset_id}: choose one in between")
@@ -193,36 +108,3 @@ def _check_name(name: str) -> None:
 
 def _known_folders(raw: Path) -> list[Path]:
     return [raw, *(Path(os.environ[name]) for name in FOLDER_VARIABLES if os.environ.get(name))]
-
-
-def _owner() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}"
-
-
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        # It was another process of this number, as in containers.
-        return False
-    if os.name == "nt":
-        # Windows has no signal that only asks.
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _swap(new: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.replaced-{_owner()}")
-    try:
-        target.rename(old)
-        new.rename(target)
-    except BaseException:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        raise
-    # The new data set is in place, whatever becomes of the old one; the next conversion clears what cannot go now.
-    shutil.rmtree(old, ignore_errors=True)

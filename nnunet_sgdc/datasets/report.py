@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nnunet_sgdc.datasets.collection import Collection, Split
 from nnunet_sgdc.datasets.division import TRAINING, Division
-from nnunet_sgdc.datasets.errors import counted
 from nnunet_sgdc.datasets.overlap import Overlap
 from nnunet_sgdc.datasets.record import ConversionRecord
+from nnunet_sgdc.errors import counted
 
 USUAL_FOLDS = 5
 

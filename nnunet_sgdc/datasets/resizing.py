@@ -127,7 +127,7 @@ def resized_label(label: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
     """
     if label.shape == size[::-1]:
         return label
-    classes = [int(index) for index in np.flatnonzero(_pixel_counts(label))]
+    classes = [int(index) for index in np.flatnonzero(pixel_counts(label))]
     result = _of_largest_share(_shares(label, classes, size))
     _keep_lost_classes(result, label, classes)
     return result
@@ -168,7 +168,7 @@ def _mask(label: NDArray[np.uint8], index: int) -> Image.Image:
     return Image.fromarray((label == index) * np.uint8(255))
 
 
-def _pixel_counts(label: NDArray[np.uint8]) -> NDArray[np.int64]:
+def pixel_counts(label: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The number of pixels of each of 256 classes; several times as fast as bincount."""
     return np.array(Image.fromarray(label).histogram())
 
@@ -187,7 +187,7 @@ def _of_largest_share(shares: Iterable[tuple[int, NDArray[Any]]]) -> NDArray[np.
 def _keep_lost_classes(result: NDArray[np.uint8], label: NDArray[np.uint8], classes: Sequence[int]) -> None:
     """Give each class without a pixel the one that sees most of it, or the nearest one whose class can spare it."""
     for index in classes:
-        counts = _pixel_counts(result)
+        counts = pixel_counts(result)
         if counts[index] == 0 and counts.max() > 1:
             spare = counts[result] > 1
             # 8 bits could round the share of a few pixels down to nothing.

@@ -9,7 +9,7 @@ import argparse
 import io
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnunet_sgdc.datasets.command import run
-from nnunet_sgdc.datasets.errors import ConversionError, counted
+from nnunet_sgdc.command_line import command_parser, run
+from nnunet_sgdc.datasets.command import add_storage_options
+from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.images import decoded
 from nnunet_sgdc.datasets.options import check_range
-from nnunet_sgdc.datasets.raw_dataset import check_replaceable, dataset_folder, raw_folder, staged
-from nnunet_sgdc.datasets.record import CaseRecord, read_record, tool_name
+from nnunet_sgdc.datasets.raw_dataset import dataset_folder, raw_folder
+from nnunet_sgdc.datasets.record import CaseRecord, read_record
 from nnunet_sgdc.datasets.resizing import label_from_probabilities, resized_label
 from nnunet_sgdc.datasets.threads import in_threads
+from nnunet_sgdc.errors import counted, listed
+from nnunet_sgdc.staging import check_replaceable, staged
 
 COMMAND = "nnunet_sgdc-restore"
 LABEL_MODES = frozenset({"1", "L", "P", "I;16", "I"})
@@ -96,7 +99,8 @@ def restore(
         workers: Number of threads; None takes one per processor.
 
     Raises:
-        ConversionError: The predictions are not those of the data set, or the output exists.
+        ConversionError: The predictions are not those of the data set.
+        UserError: The output exists.
         OSError: Something cannot be read or written.
     """
     record = read_record(dataset)
@@ -135,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Put predictions back to the original image sizes.")
+    parser = command_parser(COMMAND, "Put predictions back to the original image sizes.")
     add = parser.add_argument
     add("predictions", type=Path, metavar="PREDICTIONS", help="folder that nnUNetv2_predict wrote")
     dataset = "id of the converted data set, or its folder, or the folder of an external test set in it"
@@ -144,10 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     saved = "start from what --save_probabilities saved instead of label maps"
     add("--probabilities", action="store_true", help=saved)
     add("--submission", action="store_true", help="name and value files as the ISIC challenge asks")
-    add("--raw", type=Path, metavar="FOLDER", help="folder of raw data sets (default: the variable nnUNet_raw)")
-    add("--overwrite", action="store_true", help="replace the output folder")
-    add("--workers", type=int, metavar="N", help="number of threads (default: one per processor)")
-    add("--version", action="version", version=tool_name())
+    add_storage_options(parser, "the output folder")
     return parser
 
 
@@ -196,7 +197,7 @@ def _label_map(path: Path, case: CaseRecord, labels: Mapping[str, int]) -> NDArr
     strange = sorted(set(np.unique(values).tolist()) - set(labels.values()))
     if strange:
         raise ConversionError(
-            f"{path} must hold the labels {_listed(labels.values())}, got {_listed(strange)}: "
+            f"{path} must hold the labels {listed(labels.values())}, got {listed(strange)}: "
             "choose the data set that was predicted"
         )
     return values.astype(np.uint8)
@@ -217,7 +218,3 @@ def _probabilities(path: Path, shape: tuple[int, int, int]) -> NDArray[np.float3
             "choose the data set that was predicted"
         )
     return probabilities
-
-
-def _listed(items: Iterable[object]) -> str:
-    return ", ".join(str(item) for item in items)
