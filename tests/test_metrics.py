@@ -28,6 +28,10 @@ def lesion(truth: str, prediction: str) -> ClassScores:
     return score_case(labels(truth), labels(prediction), BINARY)["lesion"]
 
 
+def counts(scores: dict[str, ClassScores]) -> dict[str, Counts]:
+    return {name: one.counts for name, one in scores.items()}
+
+
 TRUTH = "11100 11100 00000 00000"
 # Four of six pixels found, one is false, 13 are rightly background.
 PREDICTION = "11000 11000 00001 00000"
@@ -53,6 +57,18 @@ def test_distances_of_a_case() -> None:
     assert (scores.hd, scores.hd95, scores.assd) == (2, pytest.approx(1.7), 3 / 12)
     assert scores.nsd == {1: 11 / 12, 2: 1}
     assert scores.boundary_iou == 5 / 7
+
+
+def test_distances_are_also_given_in_percent_of_the_diagonal() -> None:
+    # A diagonal of 10 pixels.
+    values = score_class(np.eye(6, 8, dtype=bool), np.eye(6, 8, k=1, dtype=bool)).values()
+    assert (values["hd"], values["hd_percent"]) == (1, 10)
+    assert (values["hd95_percent"], values["assd_percent"]) == (10 * values["hd95"], 10 * values["assd"])
+
+
+def test_the_percentage_is_that_of_the_diagonal_in_the_unit_of_the_spacing() -> None:
+    masks = np.zeros((3, 4), bool), np.ones((3, 4), bool)
+    assert score_class(*masks, Settings(spacing=(2, 0.5))).values()["assd_percent"] == pytest.approx(100)
 
 
 def test_every_class_is_scored_as_a_mask_of_its_own() -> None:
@@ -186,7 +202,7 @@ def test_pooled_pixels_weigh_large_objects_more() -> None:
 
 def test_the_mean_including_the_background_is_the_macro_average_of_scikit_learn() -> None:
     pairs = [(labels(TRUTH), labels(PREDICTION)), (labels(PREDICTION), labels("11100 00000 00000 00000"))]
-    means = mean_including_background([score_case(*pair, BINARY) for pair in pairs])
+    means = mean_including_background([counts(score_case(*pair, BINARY)) for pair in pairs])
     flat = [(truth.ravel(), prediction.ravel()) for truth, prediction in pairs]
     assert means["iou"] == pytest.approx(np.mean([jaccard_score(*pair, average="macro") for pair in flat]))
     assert means["dice"] == pytest.approx(np.mean([f1_score(*pair, average="macro") for pair in flat]))
@@ -222,7 +238,7 @@ def test_no_cases_have_no_average(average: object) -> None:
 
 def test_the_mean_including_the_background_needs_the_background() -> None:
     with pytest.raises(EvaluationError, match=r"must hold the background and a class, got \['lesion'\]"):
-        mean_including_background([{"lesion": lesion(FULL, FULL)}])
+        mean_including_background([{"lesion": lesion(FULL, FULL).counts}])
 
 
 # Definitions

@@ -71,13 +71,13 @@ def pooled_pixels(scores: Sequence[ClassScores]) -> Counts:
     return Counts(tp, fp, fn, tn)
 
 
-def mean_including_background(cases: Sequence[Mapping[str, ClassScores]]) -> dict[str, float]:
+def mean_including_background(cases: Sequence[Mapping[str, Counts]]) -> dict[str, float]:
     """The mean over cases of the mean over all classes of a case, the background too: MedISeg's "miou".
 
     MedISeg leaves out cases whose truth is empty; here they count, unless the caller leaves them out.
 
     Args:
-        cases: What `score_case` gave for each, with the background among the classes.
+        cases: Counts of each class of each case, with the background among the classes.
 
     Raises:
         EvaluationError: If there are no cases, or one has a single class.
@@ -86,9 +86,7 @@ def mean_including_background(cases: Sequence[Mapping[str, ClassScores]]) -> dic
     for case in cases:
         if len(case) < 2:
             raise EvaluationError(f"cases must hold the background and a class, got {list(case)}: score both")
-    return {
-        name: fmean(fmean(getattr(one.counts, name) for one in case.values()) for case in cases) for name in OVERLAPS
-    }
+    return {name: fmean(fmean(getattr(one, name) for one in case.values()) for case in cases) for name in OVERLAPS}
 
 
 def _mean_of_defined(column: Sequence[float]) -> float:

@@ -1,11 +1,12 @@
 """Checks of label maps before they are scored: a wrong label would otherwise count as background."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_sgdc.evaluation.errors import EvaluationError
+from nnunet_sgdc.evaluation.surface import check_shapes
 
 LabelMap = NDArray[np.integer]
 
@@ -21,6 +22,32 @@ def check_classes(classes: Mapping[str, int], ignore_label: int | None) -> None:
         raise EvaluationError(f"classes must give each class a label of its own, got {dict(classes)}: number them anew")
     if ignore_label in labels:
         raise EvaluationError(f"ignore_label must be the label of no class, got {ignore_label}: take it out of classes")
+
+
+def checked_pair(
+    truth: NDArray[np.generic],
+    prediction: NDArray[np.generic],
+    labels: Collection[int],
+    ignore_label: int | None,
+    names: tuple[str, str] = ("truth", "prediction"),
+) -> tuple[LabelMap, LabelMap]:
+    """Two label maps that can be compared, from arrays of any numeric type.
+
+    Args:
+        truth: True labels of shape (H, W).
+        prediction: Predicted labels of the same shape.
+        labels: Those of the classes, the background's too.
+        ignore_label: A further label that only the truth may have.
+        names: What messages call the two.
+
+    Raises:
+        EvaluationError: If the arrays are no label maps of one shape with these labels.
+    """
+    check_shapes(truth, prediction, names)
+    truth, prediction = as_labels(truth, names[0]), as_labels(prediction, names[1])
+    check_labels(prediction, labels, names[1])
+    check_labels(truth, labels if ignore_label is None else {*labels, ignore_label}, names[0])
+    return truth, prediction
 
 
 def as_labels(label_map: NDArray[np.generic], name: str) -> LabelMap:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from nnunet_sgdc.evaluation.counts import Counts, count_pixels
 from nnunet_sgdc.evaluation.errors import EvaluationError
-from nnunet_sgdc.evaluation.label_maps import as_labels, check_classes, check_labels
-from nnunet_sgdc.evaluation.surface import Mask, boundary_iou, check_shapes, surface_distances
+from nnunet_sgdc.evaluation.label_maps import check_classes, checked_pair
+from nnunet_sgdc.evaluation.surface import Mask, boundary_iou, check_shapes, diagonal, surface_distances
 
 RATIOS = ("dice", "iou", "sensitivity", "specificity", "precision", "area_difference")
 NUMBERS = ("tp", "fp", "fn", "tn", "n_ref", "n_pred")
-DISTANCES = ("hd95", "hd", "assd", "boundary_iou")
+DISTANCES = ("hd95", "hd", "assd")
 
 _EMPTY_OVERLAP = "both masks empty: 1, one empty: 0"
 _EMPTY_DISTANCE = "both masks empty: 0, one empty: the diagonal of the image"
@@ -33,6 +33,7 @@ DEFINITIONS: Mapping[str, str] = {
     "hd95": f"larger of the two directed 95th percentiles of the surface distances; {_SURFACE}; {_EMPTY_DISTANCE}",
     "hd": f"Hausdorff distance, the largest surface distance; {_SURFACE}; {_EMPTY_DISTANCE}",
     "assd": f"mean of the surface distances over all surface pixels of both masks; {_SURFACE}; {_EMPTY_DISTANCE}",
+    **{f"{name}_percent": f"{name} in % of the diagonal of the image" for name in DISTANCES},
     "nsd": f"nsd@t: share of all surface pixels of both masks within t of the other; {_SURFACE}; {_EMPTY_OVERLAP}",
     "boundary_iou": "IoU of the bands that erosion by 3 x 3 squares removes (Cheng et al., CVPR 2021); width: 2 % of "
     f"the diagonal of the image unless given; {_EMPTY_OVERLAP}",
@@ -86,6 +87,7 @@ class ClassScores:
         assd: Average symmetric surface distance.
         nsd: Normalised surface distance at each tolerance.
         boundary_iou: Boundary IoU.
+        diagonal: Diagonal of the image, in the unit of the distances.
     """
 
     counts: Counts
@@ -94,6 +96,7 @@ class ClassScores:
     assd: float
     nsd: Mapping[float, float]
     boundary_iou: float
+    diagonal: float
 
     @property
     def missed(self) -> bool:
@@ -115,7 +118,9 @@ class ClassScores:
         return {
             **{name: getattr(self.counts, name) for name in RATIOS},
             **{name: getattr(self, name) for name in DISTANCES},
+            **{f"{name}_percent": 100 * getattr(self, name) / self.diagonal for name in DISTANCES},
             **{f"nsd@{tolerance:g}": share for tolerance, share in self.nsd.items()},
+            "boundary_iou": self.boundary_iou,
             **{name: getattr(self.counts, name) for name in NUMBERS},
         }
 
@@ -147,11 +152,7 @@ def score_case(
     """
     settings = Settings(spacing, tuple(tolerances), boundary_width)
     check_classes(classes, ignore_label)
-    check_shapes(truth, prediction)
-    truth, prediction = as_labels(truth, "truth"), as_labels(prediction, "prediction")
-    check_labels(prediction, classes.values(), "prediction")
-    ignored = () if ignore_label is None else (ignore_label,)
-    check_labels(truth, {*classes.values(), *ignored}, "truth")
+    truth, prediction = checked_pair(truth, prediction, classes.values(), ignore_label)
     counted = None if ignore_label is None else truth != ignore_label
     pairs = {name: (truth == label, prediction == label) for name, label in classes.items()}
     return {name: score_class(*pair, settings, counted) for name, pair in pairs.items()}
@@ -176,7 +177,8 @@ def score_class(
     truth, prediction = truth.astype(bool, copy=False), prediction.astype(bool, copy=False)
     if counted is not None:
         truth, prediction = truth & counted, prediction & counted
-    distances = surface_distances(truth, prediction, settings.spacing or (1.0, 1.0))
+    spacing = settings.spacing or (1.0, 1.0)
+    distances = surface_distances(truth, prediction, spacing)
     return ClassScores(
         counts=count_pixels(truth, prediction, truth.size if counted is None else int(np.count_nonzero(counted))),
         hd95=distances.hausdorff(95),
@@ -184,4 +186,5 @@ def score_class(
         assd=distances.assd(),
         nsd={tolerance: distances.nsd(tolerance) for tolerance in settings.tolerances},
         boundary_iou=boundary_iou(truth, prediction, settings.boundary_width),
+        diagonal=diagonal(truth.shape, spacing),
     )

@@ -92,9 +92,14 @@ def surface_distances(truth: Mask, prediction: Mask, spacing: tuple[float, float
     masks = crop_to_objects(truth, prediction)
     ours, theirs = (_positions(surface_pixels(mask)) * spacing for mask in masks)
     if not (len(ours) and len(theirs)):
-        diagonal = math.hypot(*(extent * step for extent, step in zip(truth.shape, spacing, strict=True)))
-        return SurfaceDistances(np.full(len(ours), diagonal), np.full(len(theirs), diagonal))
+        worst = diagonal(truth.shape, spacing)
+        return SurfaceDistances(np.full(len(ours), worst), np.full(len(theirs), worst))
     return SurfaceDistances(_nearest(ours, theirs), _nearest(theirs, ours))
+
+
+def diagonal(shape: tuple[int, ...], spacing: tuple[float, float] = (1.0, 1.0)) -> float:
+    """Diagonal of an image of shape (H, W) in the unit of the spacing: the distance to what is not there."""
+    return math.hypot(*(extent * step for extent, step in zip(shape, spacing, strict=True)))
 
 
 def surface_pixels(mask: Mask) -> Mask:
@@ -149,18 +154,25 @@ def crop_to_objects(truth: Mask, prediction: Mask) -> tuple[Mask, Mask]:
     return truth[box], prediction[box]
 
 
-def check_shapes(truth: NDArray[np.generic], prediction: NDArray[np.generic]) -> None:
+def check_shapes(
+    truth: NDArray[np.generic], prediction: NDArray[np.generic], names: tuple[str, str] = ("truth", "prediction")
+) -> None:
     """Refuse all but two arrays of one shape (H, W); a leading axis would make every pixel a surface in 3-D.
+
+    Args:
+        truth: An array.
+        prediction: Another one.
+        names: What messages call the two.
 
     Raises:
         EvaluationError: If one is not 2-D or the shapes differ.
     """
-    for name, array in (("truth", truth), ("prediction", prediction)):
+    for name, array in zip(names, (truth, prediction), strict=True):
         if array.ndim != 2:
             raise EvaluationError(f"{name} must have the shape (rows, columns), got {array.shape}: pass one 2-D slice")
     if truth.shape != prediction.shape:
         raise EvaluationError(
-            f"prediction must have the shape of truth, {truth.shape}, got {prediction.shape}: "
+            f"{names[1]} must have the shape of {names[0]}, {truth.shape}, got {prediction.shape}: "
             "resize the prediction to the grid of the truth"
         )
 
