@@ -45,7 +45,8 @@ class MetricComparison:
         grid: What the pixels are of, as in `EvaluationRecord`; empty if unknown.
         class_name: The class, or `MEAN_OF_CLASSES`.
         metric: The metric, as in `nsd@2`.
-        unit: Of the values: "px", "units of the spacing", or empty for shares and where it is unknown.
+        unit: Of the values: "px", "units of the spacing", "% of the diagonal", or empty for shares and where it is
+            unknown.
         higher_is_better: Whether the metric grows with quality.
         baseline: The trainer that the others are compared with.
         summaries: Those of all trainers, the baseline first.

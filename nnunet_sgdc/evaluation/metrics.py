@@ -45,6 +45,12 @@ DEFINITIONS: Mapping[str, str] = {
     "n_pred": "pixels of the class in the prediction",
 }
 
+# Whether a metric grows with quality; those that are missing here, such as numbers of pixels, know no better and worse.
+HIGHER_IS_BETTER: Mapping[str, bool] = {
+    **dict.fromkeys(("dice", "iou", "sensitivity", "specificity", "precision", "nsd", "boundary_iou"), True),
+    **{name: False for distance in DISTANCES for name in (distance, f"{distance}_percent")},
+}
+
 
 @dataclass(frozen=True)
 class Settings:
