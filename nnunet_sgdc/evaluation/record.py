@@ -22,6 +22,7 @@ FORMAT = 1
 # The grids that predictions can be scored on.
 TRAINING_GRID = "training grid"
 ORIGINAL_GRID = "original size"
+STORED_GRID = "as stored"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class EvaluationRecord:
             the test set and `Dataset116_ISIC2016/external_PH2` for an external one.
         trainer: What the trainer is called in comparisons.
         seed: Which of several equal trainings this is.
-        grid: What the pixels are of: `TRAINING_GRID`, `ORIGINAL_GRID` or what the user said.
+        grid: What the pixels are of: `TRAINING_GRID`, `ORIGINAL_GRID`, `STORED_GRID` or what the user said.
         settings: What distances are measured in and against.
         classes: Label of each class, without the background.
         cases: All cases, ordered by identifier.
