@@ -172,20 +172,15 @@ def test_cases_that_no_fold_divides_are_one_cluster(raw: Path, tmp_path: Path) -
 # Numbered objects
 
 
-def conic_set(tmp_path: Path, size: Resizing | None = None, **options: bool) -> CaseSet:
+def conic_set(tmp_path: Path, size: Resizing | None = None) -> CaseSet:
     """A data set of patches with numbered nuclei."""
-    truth = convert_conic(write_conic(tmp_path / "conic"), 131, Options(size=size), **options).folder / "labelsTr"
+    truth = convert_conic(write_conic(tmp_path / "conic"), 131, Options(size=size)).folder / "labelsTr"
     return folder_set(truth, predicted(truth, tmp_path / "predicted"))
 
 
 def test_the_numbered_nuclei_of_a_converted_data_set_are_found(raw: Path, tmp_path: Path) -> None:
     cases = conic_set(tmp_path)
     assert cases.cases[0].instances == raw / "Dataset131_CoNIC" / "instancesTr" / f"{cases.cases[0].id}.png"
-    assert cases.grown == 0
-
-
-def test_objects_that_a_line_made_smaller_are_known(raw: Path, tmp_path: Path) -> None:
-    assert conic_set(tmp_path, separate_touching=True).grown == 1
 
 
 def test_nuclei_on_another_grid_than_the_labels_are_not_taken(raw: Path, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from nnunet_sgdc.evaluation.counts import Counts
 from nnunet_sgdc.evaluation.errors import EvaluationError
 from nnunet_sgdc.evaluation.metrics import ClassScores
 
+# What the kinds are called wherever numbers stand.
+MEAN_PER_CASE, POOLED_PIXELS, WITH_BACKGROUND = "mean per case", "pooled pixels", "mean including background"
+
 # Ratios that mean the same for the background as for an object.
 OVERLAPS = ("dice", "iou", "sensitivity", "precision")
 

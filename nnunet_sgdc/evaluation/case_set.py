@@ -80,7 +80,6 @@ class CaseSet:
         labels: Its classes.
         grid: What the pixels are of.
         cases: Its cases, ordered by identifier.
-        grown: By how many pixels predicted objects were made smaller when the data set was converted.
         notes: What the reader should know of the set.
     """
 
@@ -88,7 +87,6 @@ class CaseSet:
     labels: LabelScheme
     grid: str
     cases: tuple[CaseFiles, ...]
-    grown: int = 0
     notes: tuple[str, ...] = field(default=())
 
 

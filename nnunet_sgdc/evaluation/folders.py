@@ -23,6 +23,7 @@ def folder_set(
     name: str | None = None,
     grid: str | None = None,
     instances: Path | None = None,
+    fold: str = "",
 ) -> CaseSet:
     """Pair the files of two folders.
 
@@ -34,6 +35,7 @@ def folder_set(
         grid: What the pixels are of; None takes `TRAINING_GRID` for a split in nnU-Net's raw format, `ORIGINAL_GRID`
             for published masks and else `STORED_GRID`.
         instances: Folder of the numbered objects; None takes those of a converted data set.
+        fold: The folds whose models predicted; empty if unknown.
 
     Raises:
         UserError: A folder or a case is missing, a prediction has no truth, or the classes are unknown.
@@ -46,14 +48,13 @@ def folder_set(
     labels = read_label_scheme(dataset_json) if dataset_json else _label_scheme(truth, predictions, truths.values())
     raw = RawSet.of_labels(truth)
     cases = tuple(
-        CaseFiles(case, truths[case], predicted[case], instances=numbered.get(case)) for case in sorted(truths)
+        CaseFiles(case, truths[case], predicted[case], fold, instances=numbered.get(case)) for case in sorted(truths)
     )
     return CaseSet(
         name=name or (raw.name if raw else truth.resolve().name),
         labels=labels,
         grid=grid or _grid(raw, truths.values()),
         cases=tuple(raw.described(case) for case in cases) if raw else cases,
-        grown=int(raw.separated) if raw else 0,
     )
 
 

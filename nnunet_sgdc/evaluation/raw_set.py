@@ -69,11 +69,6 @@ class RawSet:
         """
         return read_record(self.folder) if (self.folder / FILE_NAME).is_file() else None
 
-    @property
-    def separated(self) -> bool:
-        """Whether a line of one pixel was drawn between touching objects."""
-        return bool(self.record and self.record.options.get("separate_touching"))
-
     def described(self, case: CaseFiles) -> CaseFiles:
         """A case with its image, the group that no fold divides, and its numbered objects if it lacks them."""
         entry = self._entries.get(case.id)
