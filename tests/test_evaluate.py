@@ -195,18 +195,14 @@ def refused(message: str, cases: CaseSet, folder: Path) -> None:
 
 def test_another_size_is_refused_by_file(cases: CaseSet, tmp_path: Path) -> None:
     save(cases.cases[1].prediction, label_map(0, (12, 16)))
-    refused(
-        r"prediction/c1\.png must have the shape of .*truth/c1\.png, \(24, 32\), got \(12, 16\)", cases, tmp_path / "o"
-    )
+    refused(r"prediction/c1\.png must have the shape of .*truth/c1\.png, \(24, 32\), got \(12, 16\)", cases, tmp_path)
 
 
 def test_an_unknown_label_is_refused_by_file_and_place(cases: CaseSet, tmp_path: Path) -> None:
     labels = label_map(0)
     labels[5, 7] = 9
     save(cases.cases[0].prediction, labels)
-    refused(
-        r"prediction/c0\.png must hold only the labels \[0, 1, 2\], got 9 at row 5, column 7", cases, tmp_path / "o"
-    )
+    refused(r"prediction/c0\.png must hold only the labels \[0, 1, 2\], got 9 at row 5, column 7", cases, tmp_path)
 
 
 def test_nan_is_refused_by_file_and_place(cases: CaseSet, tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ class EvaluationReport:
         """A row for each metric, a column for each class."""
         means = self.record.averages[MEAN_PER_CASE]
         nsd = (f"nsd@{tolerance:g}" for tolerance in self.record.settings.tolerances)
-        rows = [[metric, *(mean["means"][metric] for mean in means.values())] for metric in (*SHOWN, *nsd)]
+        rows = [[metric, *(_shown(mean["means"][metric]) for mean in means.values())] for metric in (*SHOWN, *nsd)]
         rows += [[kind.replace("_", " "), *(mean[kind] for mean in means.values())] for kind in ABSENCES]
-        return tabulate(rows, headers=[MEAN_PER_CASE, *means], floatfmt=".4f", missingval="undefined")
+        return tabulate(rows, headers=[MEAN_PER_CASE, *means], disable_numparse=True, stralign="right")
 
     def _other_families(self) -> str:
         """Averages that must not be compared with means per case, named as what they are."""
@@ -57,6 +57,10 @@ class EvaluationReport:
 
     def _challenges(self) -> list[str]:
         return [f"{name}: {_flat(scores)}" for name, scores in self.record.challenge.items()]
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
 
 
 def _overlaps(ratios: Mapping[str, float]) -> str:
