@@ -13,7 +13,7 @@ from nnunet_sgdc.datasets.conversion import convert
 from nnunet_sgdc.datasets.isic import DEFAULT_SIZE, EDITIONS, PUBLISHED_FOLDERS, find_isic
 from nnunet_sgdc.datasets.options import DEFAULTS, Options
 from nnunet_sgdc.datasets.report import ConversionReport
-from nnunet_sgdc.datasets.source_tree import opened_source
+from nnunet_sgdc.datasets.source_tree import opened_release
 
 COMMAND = "nnunet_sgdc-convert-isic"
 
@@ -33,9 +33,7 @@ def convert_isic(
         ConversionError: The release, an image, a mask or an option is not as it must be.
         OSError: The data set cannot be written.
     """
-    is_part = source.resolve().stem in PUBLISHED_FOLDERS
-    folder, only = (source.resolve().parent, PUBLISHED_FOLDERS) if is_part else (source, None)
-    with opened_source(folder, only) as tree:
+    with opened_release(source, PUBLISHED_FOLDERS) as tree:
         collection = find_isic(tree, edition)
         return convert(collection, dataset_id, options)
 

@@ -16,7 +16,7 @@ from nnunet_sgdc.datasets.options import DEFAULTS, Options
 from nnunet_sgdc.datasets.ph2 import DEFAULT_SIZE, IMAGE_PARENT, find_ph2
 from nnunet_sgdc.datasets.ph2_table import TABLES
 from nnunet_sgdc.datasets.report import ConversionReport
-from nnunet_sgdc.datasets.source_tree import opened_source
+from nnunet_sgdc.datasets.source_tree import opened_release
 
 COMMAND = "nnunet_sgdc-convert-ph2"
 
@@ -38,9 +38,7 @@ def convert_ph2(
         OSError: The data set cannot be written.
     """
     # The table lies beside the folder of the images, which may be given alone.
-    is_part = source.resolve().stem == IMAGE_PARENT
-    folder, only = (source.resolve().parent, {IMAGE_PARENT, *TABLES}) if is_part else (source, None)
-    with opened_source(folder, only) as tree:
+    with opened_release(source, {IMAGE_PARENT}, beside=TABLES) as tree:
         match dataset_id, as_test_of:
             case int(new), None:
                 return convert(find_ph2(tree), new, options)

@@ -7,7 +7,7 @@ way however it is kept. Nothing is unpacked: a file is read when it is asked for
 import os
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath
@@ -87,6 +87,25 @@ def opened_source(source: Path, only: Collection[str] | None = None) -> Iterator
         unpacked = {file.path: file for file in found if not _is_archive(file.path)}
         files: dict[PurePosixPath, SourceFile] = {**members, **unpacked}
         yield SourceTree(source, tuple(files[path] for path in sorted(files)))
+
+
+def opened_release(
+    source: Path, parts: Collection[str], beside: Collection[str] = ()
+) -> AbstractContextManager[SourceTree]:
+    """Open a download in which one published part stands for those that lie beside it.
+
+    Of the folder around a part only what was published is looked into, for it may hold anything else.
+
+    Args:
+        source: A folder or a .zip file, of the release or of one part.
+        parts: Names of the published folders or archives that may be given alone, archives without their ending.
+        beside: Names of what else was published beside them.
+
+    Raises:
+        ConversionError: As `opened_source` says.
+    """
+    path = source.resolve()
+    return opened_source(path.parent, {*parts, *beside}) if path.stem in parts else opened_source(source)
 
 
 def _found(source: Path, only: Collection[str] | None) -> list[FolderFile]:
