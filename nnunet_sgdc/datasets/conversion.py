@@ -68,8 +68,13 @@ def fill(
     fingerprinted = options.dedup and not collection.cut
     records = write_cases(folder, collection.splits, size, fingerprinted=fingerprinted, workers=options.workers)
     division = divide(collection, records, options)
-    told = {"size": str(size), "seed": options.seed, "dedup": options.dedup, "splits": _told_splits(options.splits)}
-    told["exclude_overlap_with"] = list(options.exclude_overlap_with)
+    told = {
+        "size": str(size),
+        "seed": options.seed,
+        "dedup": options.dedup,
+        "splits": _told_splits(options.splits),
+        "exclude_overlap_with": list(options.exclude_overlap_with),
+    }
     record = ConversionRecord(collection.name, {**told, **details}, collection.labels, division.records)
     record.write(folder)
     _write_case_table(folder / CASE_TABLE, collection, division)
