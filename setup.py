@@ -14,9 +14,12 @@ COMMANDS = {
     "nnunet_sgdc-convert-conic": "nnunet_sgdc.datasets.convert_conic:main",
     "nnunet_sgdc-convert-isic": "nnunet_sgdc.datasets.convert_isic:main",
     "nnunet_sgdc-convert-ph2": "nnunet_sgdc.datasets.convert_ph2:main",
+    "nnunet_sgdc-compare": "nnunet_sgdc.comparison.compare_command:main",
     "nnunet_sgdc-demo": "nnunet_sgdc.demo:main",
     "nnunet_sgdc-doctor": "nnunet_sgdc.doctor:main",
+    "nnunet_sgdc-evaluate": "nnunet_sgdc.evaluation.evaluate_command:main",
     "nnunet_sgdc-restore": "nnunet_sgdc.datasets.restore:main",
+    "nnunet_sgdc-show": "nnunet_sgdc.evaluation.show_command:main",
 }
 
 setup(
@@ -47,8 +50,15 @@ setup(
         "scikit-learn>=1.6",
         "imagehash",
         "openpyxl",
+        # Per-case tables; their renderings on the screen and in Markdown need tabulate, those in LaTeX jinja2.
+        "pandas>=2.1",
+        "tabulate",
+        "jinja2",
     ],
     extras_require={
+        # The challenge's own scorer. It needs zipfile-deflate64, which has to be compiled from Python 3.11 on, so only
+        # those who want official scores should need a compiler.
+        "isic": ["isic-challenge-scoring>=5.6"],
         "dev": [
             "build",
             "hypothesis",
@@ -63,6 +73,7 @@ setup(
             # One linter version, so that a new rule never turns an old commit red.
             "ruff==0.17.*",
             # Other libraries are the oracles of our scores.
+            "isic-challenge-scoring>=5.6",
             "monai",
             "scikit-image",
             "surface-distance",
