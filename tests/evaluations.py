@@ -23,7 +23,7 @@ Values = Mapping[str, Mapping[str, float]]
 
 
 def scores(dice: Iterable[float]) -> dict[str, dict[str, float]]:
-    """Cases `case_0000`, `case_0001`, ... with these Dice scores, the same NSD, and an HD95 that shrinks as they grow."""
+    """Cases `case_0000`, `case_0001`, ... of these Dice scores, with equal NSD, and HD95 that shrinks as they grow."""
     return {
         f"case_{position:04d}": {"dice": float(value), "hd95": 100 * (1 - float(value)), "nsd@2": float(value)}
         for position, value in enumerate(dice)
