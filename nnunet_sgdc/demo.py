@@ -23,7 +23,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from nnunet_sgdc.datasets.phantoms import write_phantoms
-from nnunet_sgdc.evaluation import BoundaryMapper, Panel, Scores, draw_gallery, score_masks
+from nnunet_sgdc.evaluation import Panel, Scores, draw_contact_sheet, score_masks
+from nnunet_sgdc.evaluation.boundary_map import BoundaryMapper
+from nnunet_sgdc.evaluation.case_set import LabelScheme
+from nnunet_sgdc.evaluation.selection import from_worst_to_best
 
 DATASET_ID = 999
 DATASET = f"Dataset{DATASET_ID}_SGDCDemo"
@@ -58,9 +61,14 @@ class Job:
         return self.folder / "nnUNet_raw" / DATASET
 
     @property
-    def scored_split(self) -> str:
-        """Suffix of the folders to predict and score: those of the test split, or else of the validation split."""
-        return "Ts" if (self.raw / "labelsTs").is_dir() else "Val"
+    def scored_images(self) -> Path:
+        """The images to predict: those of the test split, or else of the validation split."""
+        return self.raw / f"images{self._scored_split}"
+
+    @property
+    def scored_labels(self) -> Path:
+        """The ground truth of the images to predict."""
+        return self.raw / f"labels{self._scored_split}"
 
     @property
     def model(self) -> Path:
@@ -72,16 +80,19 @@ class Job:
         """The predicted label maps of the test set."""
         return self.folder / "predictions"
 
+    def conversion(self) -> list[str]:
+        """The command that makes the raw data set; which images are scored is known once it has run."""
+        convert = ["nnunet_sgdc-convert-isic", str(self.release), str(DATASET_ID), "--name", "SGDCDemo", "--overwrite"]
+        return [*convert, "--size", str(self.size)]
+
     def commands(self) -> dict[str, list[str]]:
-        """The commands of the job, each under what it does."""
+        """The commands that train on the raw data set and predict, each under what it does."""
         identifier, device = str(DATASET_ID), ["-device", self.device]
-        convert = ["nnunet_sgdc-convert-isic", str(self.release), identifier, "--name", "SGDCDemo", "--overwrite"]
         plan = ["nnUNetv2_plan_and_preprocess", "-d", identifier, "-c", "2d", "--verify_dataset_integrity"]
         train = ["nnUNetv2_train", identifier, "2d", str(FOLD), "-tr", self.trainer, *device]
-        folders = ["-i", str(self.raw / f"images{self.scored_split}"), "-o", str(self.predictions)]
+        folders = ["-i", str(self.scored_images), "-o", str(self.predictions)]
         predict = ["nnUNetv2_predict", *folders, "-d", identifier, "-c", "2d", "-f", str(FOLD), "-tr", self.trainer]
         return {
-            "Convert the release": [*convert, "--size", str(self.size)],
             "Plan and preprocess": [*plan, "-np", str(_workers())],
             "Train": train,
             "Predict the test set": [*predict, *device, "-npp", "1", "-nps", "1"],
@@ -92,6 +103,10 @@ class Job:
         folders = {name: str(self.folder / name) for name in NNUNET_FOLDERS}
         workers = {name: str(_workers()) for name in ("nnUNet_n_proc_DA", "nnUNet_def_n_proc")}
         return {**workers, **os.environ, **folders}
+
+    @property
+    def _scored_split(self) -> str:
+        return "Ts" if (self.raw / "labelsTs").is_dir() else "Val"
 
 
 def run_demo(job: Job) -> dict[str, Scores]:
@@ -112,10 +127,10 @@ def run_demo(job: Job) -> dict[str, Scores]:
     for name in (*NNUNET_FOLDERS, "predictions"):
         _remove(job.folder / name)
         (job.folder / name).mkdir()
-    for step in job.commands():
-        # Which images to predict is known once the release has been converted.
-        _run(step, job.commands()[step], job.environment())
-        _require_test_truth(job)
+    _run("Convert the release", job.conversion(), job.environment())
+    _require_test_truth(job)
+    for step, command in job.commands().items():
+        _run(step, command, job.environment())
     scores = _score(job)
     table, picture = job.folder / "scores.csv", job.folder / "predictions.png"
     _write_scores(scores, table)
@@ -186,12 +201,12 @@ def _run(step: str, command: Sequence[str], environment: Mapping[str, str]) -> N
 
 def _require_test_truth(job: Job) -> None:
     """Notice before an hour of training that there is nothing to score."""
-    if not (job.raw / f"labels{job.scored_split}").is_dir():
+    if not job.scored_labels.is_dir():
         raise FileNotFoundError(f"{job.release} must hold a test or validation split with its ground truth, to score")
 
 
 def _score(job: Job) -> dict[str, Scores]:
-    truths = sorted((job.raw / f"labels{job.scored_split}").glob("*.png"))
+    truths = sorted(job.scored_labels.glob("*.png"))
     return {
         truth.stem: score_masks(_mask(truth), _mask(job.predictions / truth.name)) for truth in tqdm(truths, "Score")
     }
@@ -206,19 +221,19 @@ def _write_scores(scores: Mapping[str, Scores], file: Path) -> None:
 
 def _draw(job: Job, scores: Mapping[str, Scores], file: Path) -> None:
     """Draw cases spread evenly from the worst to the best."""
-    ranked = sorted(scores, key=lambda case: scores[case].dice)
-    chosen = dict.fromkeys(ranked[index] for index in np.linspace(0, len(ranked) - 1, SHOWN_CASES).round().astype(int))
-    boundary_map = BoundaryMapper(job.model, FOLD, torch.device(job.device))
-    draw_gallery([_panel(job, case, scores[case], boundary_map) for case in tqdm(chosen, "Draw")], file)
+    chosen = from_worst_to_best({case: score.dice for case, score in scores.items()}, SHOWN_CASES)
+    boundary_map = BoundaryMapper.of_model(job.model, [str(FOLD)], torch.device(job.device))
+    draw_contact_sheet([_panel(job, case, scores[case], boundary_map) for case in tqdm(chosen, "Draw")], file)
 
 
 def _panel(job: Job, case: str, score: Scores, boundary_map: BoundaryMapper) -> Panel:
-    image = job.raw / f"images{job.scored_split}" / f"{case}_0000.png"
+    image = job.scored_images / f"{case}_0000.png"
     return Panel(
-        title=f"{case}\nDice {score.dice:.3f}  HD95 {score.hd95:.1f} px",
+        title=f"{case}   Dice {score.dice:.3f}   HD95 {score.hd95:.1f} px",
         image=np.asarray(Image.open(image)),
-        truth=_mask(job.raw / f"labels{job.scored_split}" / f"{case}.png"),
-        prediction=_mask(job.predictions / f"{case}.png"),
+        prediction=_mask(job.predictions / f"{case}.png").astype(np.uint8),
+        labels=LabelScheme({"lesion": 1}),
+        truth=_mask(job.scored_labels / f"{case}.png").astype(np.uint8),
         boundary=boundary_map(image),
     )
 

@@ -21,7 +21,16 @@ def test_operators_and_blocks_leave_nnunet_alone(module: str) -> None:
     assert loaded_by(module) & {"nnunetv2", "dynamic_network_architectures"} == set()
 
 
-@pytest.mark.parametrize("module", ["nnunet_sgdc", "nnunet_sgdc.datasets.convert_isic", "nnunet_sgdc.doctor"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "nnunet_sgdc",
+        "nnunet_sgdc.datasets.convert_isic",
+        "nnunet_sgdc.doctor",
+        "nnunet_sgdc.evaluation.metrics",
+        "nnunet_sgdc.evaluation.show_command",
+    ],
+)
 def test_a_command_without_a_network_does_not_wait_for_torch(module: str) -> None:
     assert loaded_by(module) & {"torch", "nnunetv2"} == set()
 

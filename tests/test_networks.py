@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from torch import Tensor, distributed, nn
 from torch._subclasses import FakeTensorMode
@@ -88,6 +89,24 @@ def test_segmentation_is_the_same_in_every_mode() -> None:
 def test_boundary_logits_alone_are_those_that_training_sees() -> None:
     network, x = grafted(), images()
     assert_close(network.boundary_logits(x), network(x)[-1])
+
+
+@pytest.mark.parametrize("deep_supervision", [True, False])
+def test_boundaries_are_predicted_on_demand_at_the_resolution_of_the_image(deep_supervision: bool) -> None:
+    network, x = grafted(deep_supervision=deep_supervision).eval(), images(height=64, width=32)
+    network.predicts_boundary = True
+    assert_close(network(x), F.interpolate(network.boundary_logits(x), size=(64, 32), mode="bilinear"))
+
+
+def test_boundaries_are_predicted_in_evaluation_only() -> None:
+    network, x = grafted(), images()
+    expected = network(x)
+    network.predicts_boundary = True
+    assert_close(network(x), expected)
+
+
+def test_nobody_gets_boundaries_without_asking() -> None:
+    assert not grafted().predicts_boundary
 
 
 def test_strides_that_differ_by_axis_give_the_sizes_that_nnunet_expects() -> None:
@@ -202,6 +221,17 @@ def test_compiles_as_one_graph(deep_supervision: bool, training: bool) -> None:
     network, x = tiny(deep_supervision=deep_supervision).train(training), images()
     compiled = torch.compile(network, fullgraph=True, backend="eager")
     assert_close(compiled(x), network(x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_compiled_network_obeys_the_switch_to_boundaries() -> None:
+    torch.compiler.reset()
+    network, x = tiny(deep_supervision=False).eval(), images()
+    compiled = torch.compile(network, fullgraph=True, backend="eager")
+    segmentation = compiled(x)
+    network.predicts_boundary = True
+    assert_close(compiled(x), network(x), rtol=1e-4, atol=1e-4)
+    network.predicts_boundary = False
+    assert_close(compiled(x), segmentation)
 
 
 def test_compiled_network_has_the_gradients_of_the_plain_one() -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nnunet_sgdc.blocks import SGDC, SGE
@@ -33,6 +34,9 @@ class SGDCUNet(nn.Module):
 
     Boundary logits have shape (B, 1, H / s, W / s), s the stride of the encoder stage that SGE reads.
 
+    With `predicts_boundary` switched on, the output in evaluation is the boundary logits, interpolated to the shape
+    (B, 1, H, W): nnU-Net's own prediction then gives boundaries. It is off unless somebody asks for them.
+
     Args:
         input_channels: Channels of the image.
         num_classes: Channels of the segmentation logits.
@@ -44,6 +48,9 @@ class SGDCUNet(nn.Module):
     Raises:
         ValueError: If the backbone is not 2D or the options do not fit it.
     """
+
+    # Networks that were pickled before there was this switch have it off as well.
+    predicts_boundary: bool = False
 
     def __init__(
         self,
@@ -72,6 +79,8 @@ class SGDCUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Segment images of shape (B, input_channels, H, W); see the class for what comes out."""
         skips, boundary, guidance = self._encode(x)
+        if self.predicts_boundary and not self.training:
+            return F.interpolate(boundary, size=x.shape[2:], mode="bilinear", align_corners=False)
         segmentation: list[Tensor] = self.decoder(skips, guidance)
         if self.training or self.decoder.deep_supervision:
             return [*segmentation, boundary]
