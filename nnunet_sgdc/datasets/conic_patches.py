@@ -100,10 +100,14 @@ class Patches:
 
 def central_counts(instances: Integers, classes: Integers) -> dict[str, int]:
     """The nuclei of each class that have a pixel in the centre of the patch, as the challenge counts them."""
-    centre = tuple(slice(max((side - COUNTED_SIDE) // 2, 0), (side + COUNTED_SIDE) // 2) for side in instances.shape)
-    numbers, of_class = object_classes(instances[centre], classes[centre])
+    numbers, of_class = object_classes(central(instances), central(classes))
     counts = np.bincount(of_class[numbers > 0], minlength=len(CLASS_LABELS))
     return {name: int(counts[CLASS_LABELS[name]]) for name in CLASSES}
+
+
+def central(values: Integers) -> Integers:
+    """The part of a patch of shape (height, width) in which a nucleus must have a pixel to be counted."""
+    return values[tuple(slice(max((side - COUNTED_SIDE) // 2, 0), (side + COUNTED_SIDE) // 2) for side in values.shape)]
 
 
 def _checked(label: Integers, name: str) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:

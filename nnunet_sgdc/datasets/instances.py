@@ -71,11 +71,26 @@ def recovered(label: NDArray[np.uint8], instances: Integers) -> tuple[int, int]:
     Returns:
         The number of recovered objects and that of all.
     """
-    components = _components(label)
-    numbers, parts = object_classes(instances, components)
+    numbers, parts = object_classes(instances, components(label))
     pairs = (numbers > 0) & (parts > 0)
     numbers_once, parts_once = (np.bincount(ids[pairs])[ids[pairs]] == 1 for ids in (numbers, parts))
     return int((numbers_once & parts_once).sum()), int(np.unique(numbers[numbers > 0]).size)
+
+
+def components(label: Integers) -> NDArray[np.int64]:
+    """The connected components of each class, with diagonal neighbours, as a nucleus of a prediction is one.
+
+    Args:
+        label: Class of every pixel, 0 for background, of shape (height, width).
+
+    Returns:
+        Number of the component at every pixel, from 1 up, 0 for background.
+    """
+    numbered = np.zeros(label.shape, np.int64)
+    for index in np.unique(label[label > 0]):
+        parts, _ = ndimage.label(label == index, np.ones((3, 3)))
+        numbered[parts > 0] = parts[parts > 0] + numbered.max()
+    return numbered
 
 
 def _with_lines(objects: NDArray[np.intp], classes: NDArray[np.uint8], order: NDArray[np.intp]) -> NDArray[np.uint8]:
@@ -87,15 +102,6 @@ def _with_lines(objects: NDArray[np.intp], classes: NDArray[np.uint8], order: ND
         ranks_of_class = np.where(own, ranks, order.size)
         label[own & (ndimage.minimum_filter(ranks_of_class, size=3, mode="nearest") < ranks_of_class)] = 0
     return label
-
-
-def _components(label: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number of the connected component of its class at every pixel, 0 for background."""
-    components = np.zeros(label.shape, np.int64)
-    for index in np.unique(label[label > 0]):
-        parts, _ = ndimage.label(label == index, np.ones((3, 3)))
-        components[parts > 0] = parts[parts > 0] + components.max()
-    return components
 
 
 def _lost(label: NDArray[np.uint8], classes: NDArray[np.uint8], objects: NDArray[np.intp]) -> NDArray[np.bool_]:
