@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from nnunet_sgdc.evaluation.averages import (
@@ -70,16 +71,17 @@ def evaluate(
     output = output.resolve()
     check_replaceable(output, overwrite)
     settings = settings or Settings()
-    scored = score_set(cases, settings, workers)
+    scored = score_set(cases, settings, isic, workers)
     record = EvaluationRecord(
         dataset=cases.name,
         grid=cases.grid,
         settings=settings,
         classes=cases.labels.classes,
+        ignore_label=cases.labels.ignore_label,
         cases=tuple(_evaluated(one) for one in scored),
         averages=averages(scored),
         definitions=DEFINITIONS,
-        challenge=_challenge_scores(scored, isic),
+        challenge=_challenge_scores(scored),
         tools=_tools(),
         **{name: getattr(origin, name) for name in origin.__dataclass_fields__},
     )
@@ -126,10 +128,12 @@ def _evaluated(scored: ScoredCase) -> EvaluatedCase:
     )
 
 
-def _challenge_scores(scored: Sequence[ScoredCase], isic: bool) -> dict[str, Any]:
+def _challenge_scores(scored: Sequence[ScoredCase]) -> dict[str, Any]:
     nuclei = [one.nuclei for one in scored if one.nuclei]
-    scores = {"CoNIC": asdict(conic_scores(nuclei))} if nuclei else {}
-    return {name: _without_nan(values) for name, values in scores.items()}
+    scores = {"CoNIC": _without_nan(asdict(conic_scores(nuclei)))} if nuclei else {}
+    if scored[0].isic:
+        scores["ISIC"] = {name: fmean(one.isic[name] for one in scored) for name in scored[0].isic}
+    return scores
 
 
 def _tools() -> dict[str, str]:

@@ -12,7 +12,6 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from nnunet_sgdc.command_line import command_parser, run
 from nnunet_sgdc.errors import listed
@@ -75,14 +74,22 @@ def _evaluate_folders(truth: Path, predictions: Path, parsed: argparse.Namespace
     )
     trainer = parsed.trainer or predictions.resolve().name
     origin = Origin(trainer=trainer, seed=parsed.seed, command=command_line())
-    return evaluate(cases, origin, parsed.output, isic=parsed.isic, overwrite=parsed.overwrite, **_shared(parsed))
+    return evaluate(
+        cases,
+        origin,
+        parsed.output,
+        isic=parsed.isic,
+        overwrite=parsed.overwrite,
+        settings=metric_settings(parsed),
+        workers=parsed.workers,
+    )
 
 
 def _evaluate_model(
     dataset: str, trainer: str, configuration: str, parsed: argparse.Namespace
 ) -> list[EvaluationReport]:
     # nnU-Net and torch take seconds to import, which scoring two folders does without.
-    from nnunet_sgdc.evaluation.evaluate_model import evaluate_model
+    from nnunet_sgdc.evaluation.evaluate_model import default_device, evaluate_model
     from nnunet_sgdc.evaluation.trained_model import find_model
 
     _refuse_options(parsed, FOLDER_OPTIONS, "GROUND_TRUTH PREDICTIONS")
@@ -90,19 +97,24 @@ def _evaluate_model(
         find_model(dataset, trainer, configuration, parsed.plans or DEFAULT_PLANS),
         folds=parsed.folds,
         sets=parsed.sets,
-        device=(parsed.device or "cuda") if parsed.predict else None,
+        device=(parsed.device or default_device()) if parsed.predict else None,
         trainer=parsed.trainer,
         seed=parsed.seed,
         output=parsed.output,
         overwrite=parsed.overwrite,
         command=command_line(),
-        **_shared(parsed),
+        settings=metric_settings(parsed),
+        workers=parsed.workers,
     )
 
 
-def _shared(parsed: argparse.Namespace) -> dict[str, Any]:
-    settings = Settings(parsed.spacing and tuple(parsed.spacing), tuple(parsed.tolerances), parsed.boundary_width)
-    return {"settings": settings, "workers": parsed.workers}
+def metric_settings(parsed: argparse.Namespace) -> Settings:
+    """What `add_metric_options` were given.
+
+    Raises:
+        EvaluationError: A value makes no sense.
+    """
+    return Settings(parsed.spacing and tuple(parsed.spacing), tuple(parsed.tolerances), parsed.boundary_width)
 
 
 def _refuse_options(parsed: argparse.Namespace, names: Mapping[str, str], form: str) -> None:
@@ -147,7 +159,7 @@ def add_model_options(add: Callable[..., object]) -> None:
     add("--sets", nargs="+", metavar="SET", help=sets)
     predict = "predict the test sets with nnU-Net where that is still to be done"
     add("--predict", action="store_true", help=predict)
-    add("-device", choices=("cuda", "cpu", "mps"), help="where to predict (default: cuda)")
+    add("-device", choices=("cuda", "cpu", "mps"), help="where to predict (default: cuda if there is one)")
 
 
 def _add_folder_options(add: Callable[..., object]) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_sgdc.evaluation.case_set import CaseSet
+import torch
+
 from nnunet_sgdc.evaluation.evaluate import Origin, evaluate
 from nnunet_sgdc.evaluation.model_sets import model_sets
 from nnunet_sgdc.evaluation.report import EvaluationReport
@@ -12,6 +13,11 @@ from nnunet_sgdc.evaluation.trained_model import TrainedModel
 from nnunet_sgdc.evaluation.training_cost import training_cost
 
 EVALUATIONS = "evaluation"
+
+
+def default_device() -> str:
+    """Where to predict when nobody says: on a GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def evaluate_model(

@@ -79,6 +79,7 @@ class EvaluationRecord:
         cases: All cases, ordered by identifier.
         averages: For each of the score families by name its averages of each class.
         definitions: What each metric is.
+        ignore_label: Label of pixels that are not scored; None if there is none.
         challenge: Scores as a challenge defines them, by its name.
         configuration: nnU-Net's configuration, such as `2d`; empty if unknown.
         plans: Name of nnU-Net's plans; empty if unknown.
@@ -98,6 +99,7 @@ class EvaluationRecord:
     cases: tuple[EvaluatedCase, ...]
     averages: Mapping[str, Mapping[str, Any]]
     definitions: Mapping[str, str]
+    ignore_label: int | None = None
     challenge: Mapping[str, Any] = field(default_factory=dict)
     configuration: str = ""
     plans: str = ""
