@@ -54,6 +54,7 @@ def save_half(content, file):
 
 class nnUNetTrainerSGDC_tiny(nnUNetTrainerSGDC):
     epochs, iterations_per_epoch, val_iterations_per_epoch = 3, 3, 2
+    validation_pictures = 2
 
     def on_epoch_end(self):
         if str(self.current_epoch) == os.environ.get("KILLED_AFTER_EPOCH"):
@@ -251,6 +252,35 @@ def test_a_finished_training_leaves_neither_the_latest_nor_a_partial_checkpoint(
     training: Training = request.getfixturevalue(kind)
     names = {path.name for path in training.folder.glob("checkpoint*")}
     assert names == {"checkpoint_best.pth", "checkpoint_final.pth"}
+
+
+def test_a_validation_is_drawn_when_asked_for(trained: Training, shallow: Training) -> None:
+    with Image.open(trained.folder / "validation_pictures.png") as image:
+        # Image, contours, errors and boundary of two cases.
+        assert image.width == 4 * (384 + 8) + 8
+        assert 2 * (384 + 26) < image.height < 3 * 384
+    assert not (shallow.folder / "validation_pictures.png").exists()
+
+
+def test_a_drawn_training_predicts_what_its_validation_did(workspace: Workspace, trained: Training) -> None:
+    expected = label_maps(trained.folder / "validation")
+    predicted = workspace.predict("nnUNetTrainerSGDC_tiny", workspace.raw / "imagesTr", "undisturbed")
+    np.testing.assert_equal({case: predicted[case] for case in expected}, expected)
+
+
+def test_predictions_are_drawn_with_truth_and_boundaries(workspace: Workspace, predicted: LabelMaps) -> None:
+    folders = (
+        str(workspace.raw / "imagesTs"),
+        str(workspace.folder / "predicted"),
+        "-o",
+        str(workspace.folder / "shown"),
+    )
+    known = ("--truth", str(workspace.raw / "labelsTs"), "--model", str(workspace.model("nnUNetTrainerSGDC_tiny")))
+    workspace.run("nnunet_sgdc-show", *folders, *known, "-f", "0", "-device", "cpu", "--save-boundary")
+    shown = label_maps(workspace.folder / "shown")
+    assert {case: picture.shape[1] for case, picture in shown.items()} == dict.fromkeys(predicted, 4 * (512 + 8) + 8)
+    boundaries = label_maps(workspace.folder / "shown" / "boundary")
+    assert {case: boundary.shape for case, boundary in boundaries.items()} == dict.fromkeys(predicted, (64, 64))
 
 
 def test_the_log_says_what_the_loss_of_every_epoch_consists_of(trained: Training) -> None:

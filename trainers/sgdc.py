@@ -11,9 +11,11 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import distributed, nn
 
+from nnunet_sgdc.errors import UserError
 from nnunet_sgdc.losses import BoundaryConfig, BoundaryLoss, BoundarySupervisedLoss
 from nnunet_sgdc.networks import SGDCConfig, SGDCUNet, graft_architecture, graft_plans
 from nnunet_sgdc.trainers.progress import plot_progress
+from nnunet_sgdc.trainers.validation_pictures import draw_validation
 
 PHASES = ("train", "val")
 
@@ -25,12 +27,18 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
 
         class nnUNetTrainerSGDC_k5(nnUNetTrainerSGDC):
             sgdc = SGDCConfig(kernel_size=5)
+            validation_pictures = 8
+
+    With `validation_pictures`, the validation at the end also draws so many of its cases, spread from the worst Dice to
+    the best, with contours, errors and predicted boundary: validation_pictures.png, beside nnU-Net's progress.png. The
+    raw data set must be on the machine; if it is not, the log says so and the training ends as usual.
 
     The plans stored with the model hold the complete configuration of the network.
     """
 
     sgdc: ClassVar[SGDCConfig] = SGDCConfig()
     boundary: ClassVar[BoundaryConfig] = BoundaryConfig()
+    validation_pictures: ClassVar[int] = 0
     epochs: ClassVar[int] = 1000
     iterations_per_epoch: ClassVar[int] = 250
     val_iterations_per_epoch: ClassVar[int] = 50
@@ -109,12 +117,25 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
         if self.local_rank == 0:
             plot_progress(self.logger.get_checkpoint(), list(scales), Path(self.output_folder) / "progress_sgdc.png")
 
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Do nnU-Net's validation and draw cases of it where that was asked for."""
+        super().perform_actual_validation(save_probabilities)
+        if self.validation_pictures and self.local_rank == 0:
+            self._draw_validation()
+
     @property
     def plain_network(self) -> SGDCUNet:
         """The network without the wrappers of DDP and torch.compile."""
         network: Any = self.network.module if self.is_ddp else self.network
         plain: SGDCUNet = getattr(network, "_orig_mod", network)
         return plain
+
+    def _draw_validation(self) -> None:
+        try:
+            draw_validation(self, self.validation_pictures, Path(self.output_folder) / "validation_pictures.png")
+        except (UserError, OSError) as error:
+            # The training has come to its end, and no picture is worth its exit code.
+            self.print_to_log_file(f"Validation pictures were not drawn: {error}")
 
     def _build_loss(self) -> BoundarySupervisedLoss:
         labels = self.label_manager
