@@ -1,5 +1,6 @@
 """Releases of a few tiny patches in the layout of CoNIC."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,14 @@ def patch() -> NDArray[np.uint16]:
     return label
 
 
-def write_release(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
+def write_release(
+    folder: Path, names: Sequence[str] = NAMES, label: NDArray[np.uint16] | None = None, counts: str = "0,2,0,0,0,1"
+) -> Path:
+    """A release of as many patches as names, noise with the same label of shape (height, width, 2)."""
     folder.mkdir(parents=True)
-    shape = (len(names), *SIZE, 3)
-    np.save(folder / "images.npy", np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    np.save(folder / "labels.npy", np.stack([patch() for _ in names]))
-    (folder / "counts.csv").write_text("\n".join([COUNT_HEADER, *("0,2,0,0,0,1" for _ in names), ""]))
+    labels = np.stack([patch() if label is None else label] * len(names))
+    np.save(folder / "images.npy", np.random.default_rng(0).integers(0, 256, (*labels.shape[:3], 3), np.uint8))
+    np.save(folder / "labels.npy", labels)
+    (folder / "counts.csv").write_text("\n".join([COUNT_HEADER, *[counts] * len(names), ""]))
     (folder / "patch_info.csv").write_text("\n".join(["patch_info", *names, ""]))
     return folder

@@ -58,6 +58,14 @@ class Lesion(NamedTuple):
     colours: tuple[int, ...] = (4,)
 
 
+# One of each diagnosis.
+LESIONS = [
+    Lesion("IMD003"),
+    Lesion("IMD436", 1, "Dysplastic Nevus", 1, ("AT", "A", "A", "A", "A"), (3, 4)),
+    Lesion("IMD058", 2, "Melanoma", 2, ("AT", "AT", "P", "P", "P"), (1, 2, 4, 5)),
+]
+
+
 def write_release(folder: Path, lesions: Sequence[Lesion]) -> Path:
     """The folder PH2Dataset with its text table; images are noise, so that no two look alike."""
     for lesion in lesions:

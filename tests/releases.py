@@ -14,6 +14,11 @@ from nnunet_sgdc.datasets.report import ConversionReport
 from nnunet_sgdc.datasets.resizing import Resizing
 
 SIZE = (48, 36)
+# SIGINT is ignored in the background jobs of some shells, which children inherit.
+COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from nnunet_sgdc.datasets.convert_isic import main; main()"
+)
 
 
 def disc(size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
@@ -42,7 +47,7 @@ def first_mask(release: Path) -> Path:
     return release / EDITIONS[2016].splits[0].mask_folder / "0_Segmentation.png"
 
 
-def pixels(path: Path) -> NDArray[np.uint8]:
+def pixels(path: Path) -> NDArray[Any]:
     with Image.open(path) as image:
         return np.asarray(image)
 
@@ -53,6 +58,10 @@ def names(folder: Path) -> list[str]:
 
 def content_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
 def save(path: Path, values: NDArray[np.generic]) -> Path:

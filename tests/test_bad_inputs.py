@@ -4,11 +4,9 @@
 """
 
 import io
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -19,6 +17,7 @@ from bad_inputs.entry import CONIC, ISIC, PH2, BadInput, Release, repaired
 from bad_inputs.folders import FOLDERS
 from bad_inputs.photographs import PHOTOGRAPHS
 from bad_inputs.spoiling import unspoilt
+from ordinary_user import as_ordinary_user, public_folder
 from releases import names
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "bad_inputs.md"
@@ -31,7 +30,6 @@ ENTRIES = [entry for entries in TABLES.values() for entry in entries]
 TITLE = attrgetter("title")
 # The lines of the report of every release.
 USUAL = ("training: ", "test: ", "pixels: ", "folds: ")
-NOBODY = 65534
 INTRODUCTION = """\
 # Bad inputs
 
@@ -50,10 +48,8 @@ file says. The name of the command that begins an error, as in `nnunet_sgdc-conv
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """Lies where every user may go, unlike the folders of pytest, which closes them whenever it starts."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    with public_folder() as folder:
+        yield folder
 
 
 @dataclass(frozen=True)
@@ -93,21 +89,6 @@ def _message(entry: BadInput, stderr: str) -> str:
 def _remarks(stdout: str) -> str:
     lines = [line.strip() for line in stdout.splitlines()[1:]]
     return "\n".join(line for line in lines if not line.startswith(USUAL))
-
-
-@contextmanager
-def as_ordinary_user(raw: Path) -> Iterator[None]:
-    """Run as somebody whom file modes keep out, but not out of the raw folder; root steps down for it."""
-    if not hasattr(os, "seteuid"):
-        pytest.skip("file modes do not keep anyone out here")
-    user = os.geteuid()
-    if user == 0:
-        os.chown(raw, NOBODY, -1)
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 def pattern(entry: BadInput) -> str:

@@ -6,14 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from releases import content_of, convert, names, pixels, write_release
+from ordinary_user import as_ordinary_user, public_folder
+from releases import COMMAND, content_of, convert, names, pixels, write_release
 
 from nnunet_sgdc.datasets.case_writer import CaseWriter
 from nnunet_sgdc.datasets.collection import Case
@@ -23,12 +21,6 @@ from nnunet_sgdc.datasets.record import CaseRecord
 from nnunet_sgdc.datasets.report import ConversionReport
 from nnunet_sgdc.errors import UserError
 from nnunet_sgdc.staging import scratch, staged
-
-# SIGINT is ignored in the background jobs of some shells, which children inherit.
-COMMAND = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from nnunet_sgdc.datasets.convert_isic import main; main()"
-)
 
 
 def converted(release: Path, size: int, *, overwrite: bool = False) -> ConversionReport:
@@ -257,26 +249,6 @@ def test_full_disk_is_one_sentence(release: Path, raw: Path, tmp_path: Path) -> 
     assert result.returncode == 1
     assert re.fullmatch(r"nnunet_sgdc-convert-isic: error: .*File too large; put that right .*\n", result.stderr)
     assert names(raw) == []
-
-
-@contextmanager
-def public_folder() -> Iterator[Path]:
-    """A folder that ordinary users may enter, unlike those of pytest."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@contextmanager
-def as_ordinary_user() -> Iterator[None]:
-    """Permissions do not bind root, so step down where the tests run as root."""
-    user = os.geteuid()
-    try:
-        if user == 0:
-            os.seteuid(65534)
-        yield
-    finally:
-        os.seteuid(user)
 
 
 def test_ctrl_c_leaves_nothing_and_exits_with_1(tmp_path: Path, raw: Path) -> None:

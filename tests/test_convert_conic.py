@@ -2,14 +2,14 @@
 
 import csv
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
+from conic_release import write_release
+from releases import names, pixels
+from samples import SAMPLES, needs_samples
 from scipy import ndimage
 
 from nnunet_sgdc.datasets import convert_conic as converter
@@ -18,7 +18,6 @@ from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.options import Options
 from nnunet_sgdc.datasets.resizing import Resizing
 
-SAMPLES = Path(os.environ.get("NNUNET_SGDC_SAMPLES", Path(__file__).parents[2] / "shared" / "samples"))
 INSTITUTES = ("consep", "crag", "glas")
 NAMES = [f"{INSTITUTES[image % 3]}_{image}-{patch:04d}" for image in range(9) for patch in range(2)]
 LABEL_FOLDERS = ["imagesTr", "instancesTr", "labelsTr"]
@@ -27,38 +26,15 @@ LABEL_FOLDERS = ["imagesTr", "instancesTr", "labelsTr"]
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
     """Nine images of two patches each, with two lymphocytes side by side."""
-    folder = tmp_path / "release"
-    folder.mkdir()
-    labels = np.zeros((len(NAMES), 12, 16, 2), np.uint16)
-    labels[:, 2:8, 2:6] = 1, 3
-    labels[:, 2:8, 6:8] = 40000, 3
-    np.save(folder / "labels.npy", labels)
-    np.save(folder / "images.npy", np.random.default_rng(0).integers(0, 256, (len(NAMES), 12, 16, 3), np.uint8))
-    rows = ["neutrophil,epithelial,lymphocyte,plasma,eosinophil,connective", *("0,0,2,0,0,0" for _ in NAMES)]
-    (folder / "counts.csv").write_text("\n".join(rows))
-    (folder / "patch_info.csv").write_text("\n".join(["patch_info", *NAMES]))
-    return folder
-
-
-@pytest.fixture
-def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "raw").mkdir()
-    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
-    return tmp_path / "raw"
-
-
-def pixels(path: Path) -> NDArray[np.generic]:
-    with Image.open(path) as image:
-        return np.asarray(image)
+    label = np.zeros((12, 16, 2), np.uint16)
+    label[2:8, 2:6] = 1, 3
+    label[2:8, 6:8] = 40000, 3
+    return write_release(tmp_path / "release", NAMES, label, counts="0,0,2,0,0,0")
 
 
 def content(folder: Path, name: str) -> dict[str, object]:
     read: dict[str, object] = json.loads((folder / name).read_text())
     return read
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 # What is written
@@ -215,10 +191,6 @@ def test_command_takes_other_counts_only_if_told(release: Path, raw: Path, capsy
 
 
 # The sample patches
-
-needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"no sample releases at {SAMPLES}: set NNUNET_SGDC_SAMPLES"
-)
 
 
 @pytest.mark.samples

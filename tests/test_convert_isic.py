@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from releases import SIZE, content_of, convert, disc, first_mask, names, pixels, save, write_release
+from releases import COMMAND, SIZE, content_of, convert, dice, disc, first_mask, names, pixels, save, write_release
+from samples import SAMPLES, needs_samples
 
 from nnunet_sgdc import __version__
 from nnunet_sgdc.datasets.convert_isic import main
@@ -20,13 +20,6 @@ from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.images import GREY_VALUES
 from nnunet_sgdc.datasets.isic import EDITIONS
 from nnunet_sgdc.datasets.restore import restore
-
-SAMPLES = Path(os.environ.get("NNUNET_SGDC_SAMPLES", Path(__file__).parents[2] / "shared" / "samples"))
-# SIGINT is ignored in the background jobs of some shells, which children inherit.
-COMMAND = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from nnunet_sgdc.datasets.convert_isic import main; main()"
-)
 
 
 def run_command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -298,10 +291,6 @@ def test_command_starts_without_torch_and_nnunet(tmp_path: Path) -> None:
 
 # The sample releases
 
-needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"no sample releases at {SAMPLES}: set NNUNET_SGDC_SAMPLES"
-)
-
 
 @pytest.mark.samples
 @needs_samples
@@ -323,5 +312,5 @@ def test_labels_of_samples_lose_little_on_the_way_there_and_back(raw: Path, tmp_
     restore(folder / "labelsTr", folder, tmp_path / "restored")
     masks = SAMPLES / "isic2017" / EDITIONS[2017].splits[0].mask_folder
     for path in (tmp_path / "restored").iterdir():
-        truth, back = pixels(masks / f"{path.stem}_segmentation.png") >= 128, pixels(path) == 1
-        assert 2 * (truth & back).sum() / (truth.sum() + back.sum()) > 0.99
+        truth = pixels(masks / f"{path.stem}_segmentation.png") >= 128
+        assert dice(truth, pixels(path) == 1) > 0.99

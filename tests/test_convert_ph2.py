@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections import Counter
@@ -12,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
-from numpy.typing import NDArray
 from ph2_release import SIZE, Lesion, mask_of, square, write_case, write_release, write_sheet
 from PIL import Image
+from releases import content_of, names, pixels
+from samples import PH2_SAMPLES, needs_samples
 
 from nnunet_sgdc.datasets.convert_isic import convert_isic
 from nnunet_sgdc.datasets.convert_ph2 import convert_ph2, main
@@ -24,7 +24,6 @@ from nnunet_sgdc.datasets.options import Options
 from nnunet_sgdc.datasets.resizing import Resizing
 from nnunet_sgdc.errors import UserError
 
-SAMPLES = Path(os.environ.get("NNUNET_SGDC_SAMPLES", Path(__file__).parents[2] / "shared" / "samples")) / "ph2"
 # Out of step with any five-fold pattern, so that only stratified folds share them evenly.
 DIAGNOSES = "000120011212122"
 LESIONS = [Lesion(f"IMD{number:03d}", diagnosis=int(code)) for number, code in enumerate(DIAGNOSES, 1)]
@@ -37,42 +36,22 @@ def release(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    return tmp_path / "nnUNet_raw"
-
-
-@pytest.fixture
 def host(tmp_path: Path, raw: Path) -> Path:
     """A data set of ISIC 2016 at 32 x 32 pixels."""
     published = EDITIONS[2016].splits[0]
     for folder in (published.image_folder, published.mask_folder):
         (tmp_path / "isic" / folder).mkdir(parents=True)
     for number in range(5):
-        pixels = np.random.default_rng(number).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "isic" / published.image_folder / f"ISIC_{number}.png")
+        noise = np.random.default_rng(number).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "isic" / published.image_folder / f"ISIC_{number}.png")
         mask = Image.fromarray(square()).convert("L")
         mask.save(tmp_path / "isic" / published.mask_folder / f"ISIC_{number}_Segmentation.png")
     return convert_isic(tmp_path / "isic", 116, Options(size=Resizing.square(32))).folder
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def pixels(path: Path) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(path))
-
-
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "cases.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def replace_mask(release: Path, name: str, mask: Image.Image, ending: str) -> None:
@@ -182,13 +161,13 @@ def test_source_may_be_a_zip_archive(release: Path, raw: Path, tmp_path: Path) -
     archive = Path(shutil.make_archive(str(tmp_path / "PH2Dataset"), "zip", release.parent))
     unpacked, zipped = convert_ph2(release.parent, 7), convert_ph2(archive, 8)
     label = "labelsTr/IMD001.png"
-    assert content(unpacked.folder)[label] == content(zipped.folder)[label]
+    assert content_of(unpacked.folder)[label] == content_of(zipped.folder)[label]
     assert rows(unpacked.folder) == rows(zipped.folder)
 
 
 def test_conversion_is_reproducible(release: Path, raw: Path) -> None:
-    first = content(convert_ph2(release, 7).folder)
-    assert content(convert_ph2(release, 7, Options(overwrite=True, workers=1)).folder) == first
+    first = content_of(convert_ph2(release, 7).folder)
+    assert content_of(convert_ph2(release, 7, Options(overwrite=True, workers=1)).folder) == first
 
 
 def test_nnunet_accepts_the_data_set(release: Path, raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,16 +223,16 @@ def test_external_test_set_has_all_cases_with_labels_and_diagnoses(release: Path
 
 
 def test_host_itself_stays_as_it_was(release: Path, host: Path) -> None:
-    before = content(host)
+    before = content_of(host)
     convert_ph2(release, as_test_of=116)
-    assert {name: data for name, data in content(host).items() if not name.startswith("external_")} == before
+    assert {name: data for name, data in content_of(host).items() if not name.startswith("external_")} == before
 
 
 def test_external_test_set_is_replaced_only_when_asked(release: Path, host: Path) -> None:
-    first = content(convert_ph2(release, as_test_of=116).folder)
+    first = content_of(convert_ph2(release, as_test_of=116).folder)
     with pytest.raises(UserError, match=r"external_PH2 exists already: give --overwrite"):
         convert_ph2(release, as_test_of=116)
-    assert content(convert_ph2(release, as_test_of=116, options=Options(overwrite=True)).folder) == first
+    assert content_of(convert_ph2(release, as_test_of=116, options=Options(overwrite=True)).folder) == first
 
 
 def test_host_must_exist(release: Path, host: Path) -> None:
@@ -312,25 +291,21 @@ def test_command_without_a_number_leaves_with_one_sentence(
 
 # The sample release
 
-needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"no sample release at {SAMPLES}: set NNUNET_SGDC_SAMPLES"
-)
-
 
 @pytest.mark.samples
 @needs_samples
 def test_sample_cases_keep_their_area_and_their_files(raw: Path) -> None:
-    report = convert_ph2(SAMPLES / "PH2Dataset", 7)
+    report = convert_ph2(PH2_SAMPLES / "PH2Dataset", 7)
     assert len(report.record.cases) == 12
     for case in report.record.cases:
-        truth = np.asarray(Image.open(mask_of(SAMPLES / "PH2Dataset", case.id)))
+        truth = np.asarray(Image.open(mask_of(PH2_SAMPLES / "PH2Dataset", case.id)))
         assert case.foreground == pytest.approx(truth.mean(), rel=0.01)
         for name, digest in case.sources.items():
-            assert hashlib.sha256((SAMPLES / "PH2Dataset" / name).read_bytes()).hexdigest() == digest
+            assert hashlib.sha256((PH2_SAMPLES / "PH2Dataset" / name).read_bytes()).hexdigest() == digest
 
 
 @pytest.mark.samples
 @needs_samples
 def test_nnunet_accepts_the_sample_data_set(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    verify_dataset_integrity(str(convert_ph2(SAMPLES / "PH2Dataset", 7).folder), num_processes=1)
+    verify_dataset_integrity(str(convert_ph2(PH2_SAMPLES / "PH2Dataset", 7).folder), num_processes=1)
     assert "verify_dataset_integrity Done" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from releases import SIZE, disc
 
 from nnunet_sgdc.datasets.collection import Sample
 from nnunet_sgdc.datasets.errors import ConversionError
@@ -21,13 +22,7 @@ from nnunet_sgdc.datasets.images import (
 )
 from nnunet_sgdc.datasets.source_files import FolderFile
 
-SIZE = (48, 36)
 NOISE = np.random.default_rng(0).integers(0, 256, (90, 80, 3), np.uint8)
-
-
-def disc() -> NDArray[np.uint8]:
-    rows, columns = np.indices((SIZE[1], SIZE[0]))
-    return np.uint8(255) * (np.hypot(rows - 18, columns - 24) < 12)
 
 
 def grey(values: NDArray[np.generic]) -> Image.Image:

@@ -4,7 +4,6 @@
 """
 
 import io
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance
+from samples import SAMPLES, needs_samples
 
 from nnunet_sgdc.datasets.look_alikes import HASH_SIZE, TOLERANCE, fingerprint, look_alikes
 from nnunet_sgdc.datasets.phantoms import SIZES, phantom
 
-SAMPLES = Path(os.environ.get("NNUNET_SGDC_SAMPLES", Path(__file__).parents[2] / "shared" / "samples"))
 BITS = HASH_SIZE**2
 NOTHING = "0" * (BITS // 4)
 
@@ -188,10 +187,6 @@ def test_five_thousand_images_take_seconds(length: int) -> None:
 
 
 # The sample releases
-
-needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"no sample releases at {SAMPLES}: set NNUNET_SGDC_SAMPLES"
-)
 
 
 def sample_images() -> list[Path]:

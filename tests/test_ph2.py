@@ -1,25 +1,18 @@
 """Finding the cases of PH2."""
 
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ph2_release import Lesion, mask_of, square, write_case, write_release, write_text
+from ph2_release import LESIONS, mask_of, square, write_case, write_release, write_text
 from PIL import Image
+from samples import PH2_SAMPLES, needs_samples
 
 from nnunet_sgdc.datasets.collection import Collection
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.ph2 import find_ph2
 from nnunet_sgdc.datasets.source_tree import opened_source
-
-SAMPLES = Path(os.environ.get("NNUNET_SGDC_SAMPLES", Path(__file__).parents[2] / "shared" / "samples")) / "ph2"
-LESIONS = [
-    Lesion("IMD003"),
-    Lesion("IMD436", 1, "Dysplastic Nevus", 1, ("AT", "A", "A", "A", "A"), (3, 4)),
-    Lesion("IMD058", 2, "Melanoma", 2, ("AT", "AT", "P", "P", "P"), (1, 2, 4, 5)),
-]
 
 
 @pytest.fixture
@@ -185,10 +178,6 @@ def test_without_a_table_the_report_says_so_and_sizes_divide_the_folds(release: 
 
 # The sample release
 
-needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"no sample release at {SAMPLES}: set NNUNET_SGDC_SAMPLES"
-)
-
 
 @pytest.mark.samples
 @needs_samples
@@ -203,11 +192,11 @@ needs_samples = pytest.mark.skipif(
 def test_masks_passed_on_by_others_are_the_published_ones(
     tmp_path: Path, variant: str, case: str, remarks: int
 ) -> None:
-    shutil.copytree(SAMPLES / "PH2Dataset" / "PH2 Dataset images" / case, tmp_path / case)
+    shutil.copytree(PH2_SAMPLES / "PH2Dataset" / "PH2 Dataset images" / case, tmp_path / case)
     original = tmp_path / case / f"{case}_lesion" / f"{case}_lesion.bmp"
     published = np.asarray(Image.open(original))
     original.unlink()
-    shutil.copyfile(SAMPLES / "variants" / variant, original.with_suffix(Path(variant).suffix))
+    shutil.copyfile(PH2_SAMPLES / "variants" / variant, original.with_suffix(Path(variant).suffix))
     sample = found(tmp_path).cases[0].load()
     assert sample.label is not None
     assert (sample.label == published).mean() > 0.999

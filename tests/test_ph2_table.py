@@ -1,6 +1,5 @@
 """Reading the table of PH2 in both its forms."""
 
-import os
 import shutil
 import zipfile
 from collections import Counter
@@ -11,18 +10,13 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ph2_release import HEADER, Lesion, write_sheet, write_text
+from ph2_release import HEADER, LESIONS, Lesion, write_sheet, write_text
+from samples import PH2_SAMPLES, needs_samples
 
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.ph2_table import find_table, read_table
 from nnunet_sgdc.datasets.source_tree import opened_source
 
-SAMPLES = Path(os.environ.get("NNUNET_SGDC_SAMPLES", Path(__file__).parents[2] / "shared" / "samples")) / "ph2"
-LESIONS = [
-    Lesion("IMD003"),
-    Lesion("IMD436", 1, "Dysplastic Nevus", 1, ("AT", "A", "A", "A", "A"), (3, 4)),
-    Lesion("IMD058", 2, "Melanoma", 2, ("AT", "AT", "P", "P", "P"), (1, 2, 4, 5)),
-]
 Writer = Callable[[Path, Sequence[Lesion]], Path]
 CRITERION = st.sampled_from("AP")
 LESION_ROWS = st.builds(
@@ -164,17 +158,13 @@ def test_workbook_without_its_sheet_is_refused(tmp_path: Path) -> None:
 
 # The sample release
 
-needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"no sample release at {SAMPLES}: set NNUNET_SGDC_SAMPLES"
-)
-
 
 @pytest.mark.samples
 @needs_samples
 def test_both_tables_of_the_release_are_equal(tmp_path: Path) -> None:
     for name in ("txt", "xlsx"):
         (tmp_path / name).mkdir()
-        shutil.copyfile(SAMPLES / "PH2Dataset" / f"PH2_dataset.{name}", tmp_path / name / f"PH2_dataset.{name}")
+        shutil.copyfile(PH2_SAMPLES / "PH2Dataset" / f"PH2_dataset.{name}", tmp_path / name / f"PH2_dataset.{name}")
     rows = table(tmp_path / "txt")
     assert rows == table(tmp_path / "xlsx")
     counts = Counter(row["clinical_diagnosis"] for row in rows.values())
@@ -185,5 +175,5 @@ def test_both_tables_of_the_release_are_equal(tmp_path: Path) -> None:
 @needs_samples
 @pytest.mark.parametrize("name", ["PH2_dataset_as_edited_in_repo.txt", "PH2_dataset_as_edited_in_repo.csv"])
 def test_edited_tables_are_refused(text: Path, name: str) -> None:
-    shutil.copyfile(SAMPLES / "variants" / name, text)
+    shutil.copyfile(PH2_SAMPLES / "variants" / name, text)
     refuse(text.parent, "PH2_dataset.txt must be the table as published, but lacks the published header: take it")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 from PIL import Image
+from releases import content_of, dice
 from skimage.filters import threshold_otsu
 from skimage.measure import label
 
@@ -16,14 +17,6 @@ from nnunet_sgdc.datasets.resizing import Resizing
 
 SMALL = (160, 120)
 SEEDS = range(12)
-
-
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +60,13 @@ def test_a_plain_threshold_solves_some_phantoms_but_not_all(phantoms) -> None:
 def test_same_seed_writes_the_same_files(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_phantoms(tmp_path / name, training=2, test=1, seed=3)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert content_of(tmp_path / "one") == content_of(tmp_path / "two")
 
 
 def test_another_seed_writes_other_lesions(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_phantoms(tmp_path / str(seed), training=1, test=0, seed=seed)
-    assert contents(tmp_path / "0") != contents(tmp_path / "1")
+    assert content_of(tmp_path / "0") != content_of(tmp_path / "1")
 
 
 def test_cases_of_one_release_differ(tmp_path: Path) -> None:
@@ -84,7 +77,7 @@ def test_cases_of_one_release_differ(tmp_path: Path) -> None:
 def test_more_training_cases_leave_the_others_as_they_were(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "few", training=1, test=1)
     write_phantoms(tmp_path / "more", training=2, test=1)
-    assert contents(tmp_path / "few").items() < contents(tmp_path / "more").items()
+    assert content_of(tmp_path / "few").items() < content_of(tmp_path / "more").items()
 
 
 def test_masks_hold_0_and_255_only(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import os
 import tracemalloc
 from pathlib import Path
 
@@ -9,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
+from samples import SAMPLES, needs_samples
 
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.resizing import Resizing, label_from_probabilities, resized_image, resized_label
 
-SAMPLES = Path(os.environ.get("NNUNET_SGDC_SAMPLES", Path(__file__).parents[2] / "shared" / "samples"))
 CLASSES = 7
 
 Label = NDArray[np.uint8]
@@ -361,10 +360,6 @@ def test_probabilities_of_many_classes_take_the_memory_of_few() -> None:
 
 
 # The sample releases; with -s the numbers in the module's docstring are printed
-
-needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"no sample releases at {SAMPLES}: set NNUNET_SGDC_SAMPLES"
-)
 
 
 def sample_files(isic: str, ph2: str) -> list[Path]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from releases import dice, pixels
 
 from nnunet_sgdc.datasets.convert_isic import convert_isic
 from nnunet_sgdc.datasets.errors import ConversionError
@@ -24,17 +25,8 @@ def ellipse(size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray((rows / size[1] - 0.5) ** 2 + (columns / size[0] - 0.4) ** 2 < 0.09)
 
 
-def pixels(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
-def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
-
-
 @pytest.fixture
-def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def dataset(tmp_path: Path, raw: Path) -> Path:
     training = EDITIONS[2018].splits[0]
     for name, size in SIZES.items():
         for folder in (training.image_folder, training.mask_folder):
@@ -43,8 +35,6 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.fromarray(noise).save(tmp_path / "release" / training.image_folder / f"{name}.png")
         mask = Image.fromarray(ellipse(size).astype(np.uint8) * 255)
         mask.save(tmp_path / "release" / training.mask_folder / f"{name}_segmentation.png")
-    (tmp_path / "raw").mkdir()
-    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
     return convert_isic(tmp_path / "release", 118, Options(size=Resizing.square(48))).folder
 
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ordinary_user import as_ordinary_user
 
 from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.source_files import SourceFile
 from nnunet_sgdc.datasets.source_tree import SourceTree, opened_source
 
 ROOT = PurePosixPath(".")
-ORDINARY_USER = 65534
 HELLO = b"hello " * 100
 
 
@@ -75,20 +75,12 @@ def folders(tree: SourceTree, name: str) -> list[str]:
 @pytest.fixture
 def ordinary_folder() -> Iterator[Path]:
     """A folder of a user whom file modes keep out, unlike root."""
-    if not hasattr(os, "seteuid"):
-        pytest.skip("file modes do not keep anyone out here")
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
-    user = os.geteuid()
-    if user == 0:
-        os.chown(folder, ORDINARY_USER, -1)
-        os.seteuid(ORDINARY_USER)
-    try:
+    with as_ordinary_user(folder):
         yield folder
-    finally:
-        os.seteuid(user)
-        for path in folder.rglob("*"):
-            path.chmod(0o700)
-        shutil.rmtree(folder)
+    for path in folder.rglob("*"):
+        path.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["folder", "archive"])

@@ -6,17 +6,16 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
+from conic_release import COUNT_HEADER
 from numpy.typing import NDArray
 from releases import names, pixels
 
-from bad_inputs.entry import CONIC, PATCHES, Check, Spoil, nuclei, refused, repaired
+from bad_inputs.entry import CONIC, COUNTS, PATCHES, Check, Spoil, nuclei, refused, repaired
 from bad_inputs.spoiling import altered, both, copied, holding, removed, text, truncated
 
 FILES = "images.npy, labels.npy, counts.csv, patch_info.csv"
-HEADER = "neutrophil,epithelial,lymphocyte,plasma,eosinophil,connective"
 FIRST = f"FOLDER/labels.npy[0] ({PATCHES[0]})"
 NO_ARRAY = "must be an array of numbers as numpy.save writes it, but is none (REASON): download it again"
-COUNTS = "0,1,1,0,0,0"
 NUCLEUS = np.s_[2:6, 2:6]
 NUMBER, CLASS = 0, 1
 
@@ -213,8 +212,8 @@ ARRAYS = [
     conic_refused(
         "counts.csv with another header",
         text("counts.csv", "plasma", "plasma cell"),
-        f"FOLDER/counts.csv must begin with '{HEADER}', got '{HEADER.replace('plasma', 'plasma cell')}': download it "
-        "again",
+        f"FOLDER/counts.csv must begin with '{COUNT_HEADER}', got "
+        f"'{COUNT_HEADER.replace('plasma', 'plasma cell')}': download it again",
     ),
     conic_refused(
         "counts.csv with a short row",
@@ -229,7 +228,7 @@ ARRAYS = [
     conic_refused(
         "counts.csv of zero bytes",
         holding("counts.csv", b""),
-        f"FOLDER/counts.csv must begin with '{HEADER}', got '': download it again",
+        f"FOLDER/counts.csv must begin with '{COUNT_HEADER}', got '': download it again",
     ),
     conic_refused(
         "patch_info.csv of other length",

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import conic_release
 import numpy as np
 import ph2_release
 from numpy.typing import NDArray
 from releases import write_release
 
 from nnunet_sgdc.datasets import convert_conic, convert_isic, convert_ph2
-from nnunet_sgdc.datasets.conic_patches import CLASSES
 
 Spoil = Callable[[Path], object]
 Check = Callable[[Path], None]
@@ -56,6 +56,7 @@ class BadInput:
 
 LESIONS = [ph2_release.Lesion(f"IMD{number:03d}", diagnosis=number % 3) for number in range(1, 7)]
 PATCHES = tuple(f"{source}-0000" for source in ("consep_1", "consep_2", "crag_1", "dpath_1", "glas_1"))
+COUNTS = "0,1,1,0,0,0"
 PATCH_SIDE = 16
 
 
@@ -65,15 +66,6 @@ def nuclei() -> NDArray[np.uint16]:
     label[2:6, 2:6] = 1, 2
     label[8:11, 8:12] = 2, 3
     return label
-
-
-def write_conic(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    shape = (len(PATCHES), PATCH_SIDE, PATCH_SIDE, 3)
-    np.save(folder / "images.npy", np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    np.save(folder / "labels.npy", np.stack([nuclei()] * len(PATCHES)))
-    (folder / "counts.csv").write_text("\n".join([",".join(CLASSES), *["0,1,1,0,0,0"] * len(PATCHES)]) + "\n")
-    (folder / "patch_info.csv").write_text("\n".join(["patch_info", *PATCHES]) + "\n")
 
 
 ISIC = Release(
@@ -89,7 +81,12 @@ PH2 = Release(
     lambda folder: ph2_release.write_release(folder, LESIONS),
     "Dataset001_PH2",
 )
-CONIC = Release(convert_conic.COMMAND, convert_conic.main, write_conic, "Dataset001_CoNIC")
+CONIC = Release(
+    convert_conic.COMMAND,
+    convert_conic.main,
+    lambda folder: conic_release.write_release(folder, PATCHES, nuclei(), counts=COUNTS),
+    "Dataset001_CoNIC",
+)
 
 
 def refused(
