@@ -8,7 +8,7 @@ The others are the splits and external test sets of the raw data set that have t
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_sgdc.datasets.raw_dataset import EXTERNAL_PREFIX, raw_folder
+from nnunet_sgdc.datasets.raw_dataset import EXTERNAL_PREFIX
 from nnunet_sgdc.errors import counted, listed
 from nnunet_sgdc.evaluation.case_set import CaseFiles, CaseSet
 from nnunet_sgdc.evaluation.errors import EvaluationError
@@ -36,7 +36,7 @@ def model_sets(
         UserError: A set is unknown, or a prediction is missing or that of another training.
         OSError: Something cannot be read or written.
     """
-    dataset = raw_folder(None) / model.dataset
+    dataset = model.raw_folder
     tests = {raw.key: raw for raw in _test_sets(dataset)}
     known = [VALIDATION, *tests]
     unknown = [key for key in asked or () if key not in known]
