@@ -23,9 +23,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from nnunet_sgdc.datasets.phantoms import write_phantoms
-from nnunet_sgdc.evaluation import Panel, Scores, draw_contact_sheet, score_masks
+from nnunet_sgdc.evaluation import Scores, score_masks
 from nnunet_sgdc.evaluation.boundary_map import BoundaryMapper
 from nnunet_sgdc.evaluation.case_set import LabelScheme
+from nnunet_sgdc.evaluation.gallery import draw_contact_sheet
+from nnunet_sgdc.evaluation.panel import Panel
 from nnunet_sgdc.evaluation.selection import from_worst_to_best
 
 DATASET_ID = 999

@@ -9,10 +9,21 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnunet_sgdc.evaluation import Panel, draw_case, draw_contact_sheet
 from nnunet_sgdc.evaluation.case_set import LabelScheme
-from nnunet_sgdc.evaluation.gallery import BLUE, CLASS_COLOURS, ORANGE, PREDICTION, SKY_BLUE, TRUTH, VERMILION, YELLOW
-from nnunet_sgdc.evaluation.panel import Error
+from nnunet_sgdc.evaluation.errors import EvaluationError
+from nnunet_sgdc.evaluation.gallery import (
+    BLUE,
+    CLASS_COLOURS,
+    ORANGE,
+    PREDICTION,
+    SKY_BLUE,
+    TRUTH,
+    VERMILION,
+    YELLOW,
+    draw_case,
+    draw_contact_sheet,
+)
+from nnunet_sgdc.evaluation.panel import Error, Panel
 
 SIZE = 64
 LESION = LabelScheme({"lesion": 1})
@@ -186,6 +197,17 @@ def test_what_is_known_of_no_case_has_no_column(tmp_path: Path) -> None:
 def test_cases_of_other_shapes_share_a_sheet(tmp_path: Path) -> None:
     flat = panel(image=np.zeros((32, SIZE, 3), np.uint8), prediction=np.zeros((32, SIZE), np.uint8))
     assert sheet_size([panel(), flat], tmp_path)[1] == sheet_size([panel()], tmp_path)[1] + 192 + 26
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_a_sheet_of_no_cases_or_too_many_is_refused(tmp_path: Path, count: int) -> None:
+    with pytest.raises(EvaluationError, match=rf"a contact sheet must have 1 to 100 cases, got {count}: choose some"):
+        draw_contact_sheet([panel()] * count, tmp_path / "sheet.png")
+
+
+def test_a_long_legend_gets_more_lines(tmp_path: Path) -> None:
+    many = LabelScheme({f"class of a long name {number}": number for number in range(1, 10)})
+    assert sheet_size([panel(labels=many)], tmp_path)[1] > sheet_size([panel(labels=NUCLEI)], tmp_path)[1]
 
 
 def test_dollars_in_a_title_are_dollars(tmp_path: Path) -> None:

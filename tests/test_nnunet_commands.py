@@ -18,6 +18,7 @@ from subprocess import Popen
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -237,6 +238,16 @@ def stock(workspace: Workspace) -> Training:
     return workspace.train("nnUNetTrainer_stock", 0)
 
 
+@pytest.fixture(scope="module")
+def compared(workspace: Workspace, trained: Training, shallow: Training) -> Path:
+    """The report of two trainers, which are predicted and evaluated for it."""
+    report = workspace.folder / "report"
+    models = ("-d", "1", "-c", "2d", "-tr", "nnUNetTrainerSGDC_tiny", "nnUNetTrainerSGDC_shallow", "-f", "0")
+    line = (*models, "--sets", "validation", "Ts", "--predict", "-device", "cpu", "-o", str(report))
+    workspace.run("nnunet_sgdc-compare", *line)
+    return report
+
+
 @pytest.mark.parametrize(
     "name",
     ["checkpoint_final.pth", "checkpoint_best.pth", "progress.png", "progress_sgdc.png", "validation/summary.json"],
@@ -403,6 +414,40 @@ def test_ph2_is_predicted_and_scored_as_external_test_set(workspace: Workspace, 
     truths = label_maps(external / "labelsTs")
     assert predictions.keys() == truths.keys() == {"IMD001", "IMD002"}
     assert all(0 <= score_masks(truths[name] == 1, predictions[name] == 1).dice <= 1 for name in truths)
+
+
+def test_trained_models_are_predicted_evaluated_and_compared_by_one_command(compared: Path) -> None:
+    rows = pd.read_csv(compared / "table.csv")
+    assert set(rows["dataset"]) == {DATASET, f"{DATASET}/Ts"}
+    assert set(rows["trainer"]) == {"nnUNetTrainerSGDC_tiny", "nnUNetTrainerSGDC_shallow"}
+    assert set(rows["metric"]) == {"dice", "hd95", "nsd@2"}
+    assert rows["mean"].notna().all()
+
+
+def test_the_report_shows_cases_with_their_boundary_maps(compared: Path) -> None:
+    assert len(list((compared / "gallery").iterdir())) == 2 * 2 * 2
+    assert (compared / "report.html").read_text().count("data:image/jpeg;base64") == 8
+
+
+def test_the_evaluation_agrees_with_the_validation_of_nnunet(compared: Path, trained: Training) -> None:
+    theirs = read_json(trained.folder / "validation" / "summary.json")
+    ours = read_json(trained.folder.parent / "evaluation" / "validation" / "summary.json")
+    assert ours["foreground_mean"]["Dice"] == pytest.approx(theirs["foreground_mean"]["Dice"])
+    assert [case["metrics"]["1"]["TP"] for case in ours["metric_per_case"]] == [
+        case["metrics"]["1"]["TP"] for case in theirs["metric_per_case"]
+    ]
+
+
+def test_the_evaluation_knows_what_training_cost(compared: Path, trained: Training) -> None:
+    cost = read_json(trained.folder.parent / "evaluation" / "Ts" / "evaluation.json")["cost"]
+    assert cost["parameters"] > 1e6
+    assert cost["activation_bytes"] > 1e6
+    assert cost["seconds"] > 0
+
+
+def test_unfinished_folds_are_told_with_the_command_that_trains_them(workspace: Workspace, trained: Training) -> None:
+    refused = workspace.run("nnunet_sgdc-evaluate", "1", "nnUNetTrainerSGDC_tiny", "2d", returncode=1)
+    assert "nnUNetv2_train 1 2d 2 -tr nnUNetTrainerSGDC_tiny" in refused
 
 
 def write_ph2(folder: Path, count: int) -> None:

@@ -1,7 +1,9 @@
-"""Scores and pictures of predictions."""
+"""Scores and pictures of predictions.
 
-from nnunet_sgdc.evaluation.gallery import draw_case, draw_contact_sheet
-from nnunet_sgdc.evaluation.panel import Panel
+Nothing is imported here but scores, as every process that scores imports this.
+"""
+
+from nnunet_sgdc.evaluation.metrics import ClassScores, Settings, score_case, score_class
 from nnunet_sgdc.evaluation.scores import Scores, score_masks
 
-__all__ = ["Panel", "Scores", "draw_case", "draw_contact_sheet", "score_masks"]
+__all__ = ["ClassScores", "Scores", "Settings", "score_case", "score_class", "score_masks"]
