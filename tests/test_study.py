@@ -302,7 +302,7 @@ def test_mixed_provenance_is_stated_when_it_is_allowed(base: Path, name: str) ->
 
 @pytest.mark.parametrize(
     "changes",
-    [{"settings": Settings(boundary_width=3)}, {"definitions": {"dice": "another one"}}],
+    [{"settings": Settings(boundary_width=3)}, {"definitions": {"dice": "another one"}}, {"ignore_label": 2}],
 )
 def test_other_definitions_are_refused(base: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(ComparisonError, match="must have the same definitions of the metrics throughout"):

@@ -140,14 +140,14 @@ def test_the_family_is_stated(found: Found) -> None:
     assert "adjusted by Holm's method for the declared family of 2 tests" in re.sub(r"\s+", " ", as_text(*found))
 
 
-def test_small_p_values_are_bounded(tmp_path: Path) -> None:
-    values = [number / 20 for number in range(20)]
+def test_small_p_values_are_bounded_and_wins_ties_and_losses_counted(tmp_path: Path) -> None:
+    gains = [0.0, 0.0, -0.001, *[0.01] * 27]
     paths = [
-        write_evaluation(tmp_path / name, trainer=name, values=scores(value + gain for value in values))
-        for name, gain in (("a", 0), ("b", 0.01))
+        write_evaluation(tmp_path / name, trainer=name, values=scores(0.5 + share * gain for gain in gains))
+        for name, share in (("a", 0), ("b", 1))
     ]
     study = read_study(paths)
-    assert "  <0.001  20/0/0" in as_text(study, compare_study(study, ["dice"], resamples=100))
+    assert "  <0.001  27/2/1" in as_text(study, compare_study(study, ["dice"], resamples=100))
 
 
 def test_seeds_and_failures_are_shown(tmp_path: Path) -> None:

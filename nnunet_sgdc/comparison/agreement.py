@@ -37,7 +37,12 @@ def _definitions(record: EvaluationRecord) -> set[str]:
     # Tolerances stand in the names of the metrics, so nsd@2 is the same whichever others were asked for.
     settings = record.settings
     definitions = {f"{metric}: {definition}" for metric, definition in record.definitions.items()}
-    return {f"spacing {settings.spacing}", f"boundary width {settings.boundary_width}", *definitions}
+    options = {
+        f"spacing {settings.spacing}",
+        f"boundary width {settings.boundary_width}",
+        f"ignored label {record.ignore_label}",
+    }
+    return options | definitions
 
 
 def _hash(record: EvaluationRecord, name: str) -> set[str]:

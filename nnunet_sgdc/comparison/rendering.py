@@ -51,7 +51,7 @@ def as_text(study: Study, comparisons: Sequence[MetricComparison]) -> str:
     parts = []
     for section in _sections(study, comparisons):
         parts += [section.title, _fitting(section.table), *section.sentences, ""]
-    lines = [*parts, *_remarks(study, comparisons)]
+    lines = [*parts, *remarks(study, comparisons)]
     return "\n".join(line if "\n" in line else textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
 
 
@@ -75,7 +75,7 @@ def _markdown(study: Study, comparisons: Sequence[MetricComparison]) -> str:
         # A bar in a name would end the cell.
         table = section.table.map(lambda cell: cell.replace("|", r"\|"))
         parts += [f"### {section.title}", _grid(table, "pipe"), *section.sentences]
-    return "\n\n".join([*parts, *_remarks(study, comparisons)]) + "\n"
+    return "\n\n".join([*parts, *remarks(study, comparisons)]) + "\n"
 
 
 def _latex(study: Study, comparisons: Sequence[MetricComparison]) -> str:
@@ -86,7 +86,7 @@ def _latex(study: Study, comparisons: Sequence[MetricComparison]) -> str:
         layout = "l" + "r" * (len(escaped.columns) - 1)
         parts.append(escaped.to_latex(index=False, caption=_escaped(section.title), column_format=layout))
         parts += [f"% {sentence}" for sentence in section.sentences]
-    return "\n".join([*parts, *(f"% {remark}" for remark in _remarks(study, comparisons))]) + "\n"
+    return "\n".join([*parts, *(f"% {remark}" for remark in remarks(study, comparisons))]) + "\n"
 
 
 def _escaped(text: str) -> str:
@@ -191,7 +191,8 @@ def _readable(costs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _remarks(study: Study, comparisons: Sequence[MetricComparison]) -> list[str]:
+def remarks(study: Study, comparisons: Sequence[MetricComparison]) -> list[str]:
+    """What the columns mean, how was tested, and the notes of the study, in sentences."""
     tests = sum(len(comparison.differences) for comparison in comparisons)
     return [
         "Mean and SD are over cases, each of which is the mean over the seeds. Folds and Seeds are the SD of the means "
