@@ -392,4 +392,4 @@ def test_studies_without_an_effect_claim_one_as_seldom_as_they_say() -> None:
 
 @pytest.mark.parametrize(("effect", "word"), [(0.04, "better"), (-0.04, "worse")])
 def test_a_known_effect_is_found_with_its_sign(effect: float, word: str) -> None:
-    assert sum(study.verdict("b").startswith(word) for study in simulate(30, effect)) > 27
+    assert sum(study.verdict("b").startswith(word) for study in simulate(30, effect)) > 25
