@@ -21,7 +21,9 @@ from nnunet_sgdc.evaluation.record import EvaluatedCase, EvaluationRecord
 from nnunet_sgdc.evaluation.selection import from_worst_to_best
 from nnunet_sgdc.networks.plans import NETWORK_CLASS
 
-KINDS = ("worst", "median", "best")
+SHOWN = 3
+# By the number of cases that are shown.
+KINDS = {1: ("median",), 2: ("worst", "best"), 3: ("worst", "median", "best")}
 
 
 class Gallery:
@@ -98,8 +100,8 @@ def _chosen(
             record = records.get(trainer)
             cases = {case.id: case for case in record.cases if case.image} if record else {}
             if record and cases:
-                ranked = from_worst_to_best(_quality(shown[0], trainer, cases), len(KINDS))
-                for kind, case in zip(KINDS, ranked, strict=False):
+                ranked = from_worst_to_best(_quality(shown[0], trainer, cases), SHOWN)
+                for kind, case in zip(KINDS[len(ranked)], ranked, strict=True):
                     yield record, cases[case], kind, shown
 
 
