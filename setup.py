@@ -33,7 +33,10 @@ setup(
     python_requires=">=3.10",
     packages=[*LIBRARY, "nnunet_sgdc.trainers"],
     package_dir={"nnunet_sgdc": "nnunet_sgdc", "nnunet_sgdc.trainers": "trainers"},
-    package_data={"nnunet_sgdc": ["py.typed", "ext_trainers/*.py"]},
+    package_data={
+        "nnunet_sgdc": ["py.typed", "ext_trainers/*.py"],
+        "nnunet_sgdc.comparison": ["report.css", "report.html.jinja", "report.js"],
+    },
     install_requires=[
         # 2.8 is the first with nnUNet_extTrainer; the trainer hooks change between minor versions, so each new one is
         # tried before it is let in.
@@ -50,7 +53,8 @@ setup(
         "scikit-learn>=1.6",
         "imagehash",
         "openpyxl",
-        # Per-case tables; their renderings on the screen and in Markdown need tabulate, those in LaTeX jinja2.
+        # Per-case tables; their renderings on the screen and in Markdown need tabulate, those in LaTeX jinja2,
+        # as reports do.
         "pandas>=2.1",
         "tabulate",
         "jinja2",
@@ -68,6 +72,8 @@ setup(
             "networkx",
             "pre-commit",
             "pytest",
+            # Drives the Chromium of the machine, in which reports are tested.
+            "playwright",
             # The build backend itself, for the tests that build without a network.
             "setuptools>=77",
             # One linter version, so that a new rule never turns an old commit red.

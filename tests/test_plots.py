@@ -103,6 +103,16 @@ def test_losses_and_gains_stand_on_their_sides(
     assert left.max() < right.min()
 
 
+@pytest.mark.parametrize(
+    ("higher_is_better", "label"), [(True, "← worse     better →"), (False, "← better     worse →")]
+)
+def test_the_axis_of_differences_says_which_side_is_better(
+    higher_is_better: bool, label: str, figures: list[Figure], tmp_path: Path
+) -> None:
+    plot_differences([differences([0.1, 0.2], higher_is_better=higher_is_better)], tmp_path / "plot.png")
+    assert label in texts(figures)
+
+
 @pytest.mark.parametrize("plot", [PLOTS["differences"], plot_scatter])
 def test_ties_are_neither_better_nor_worse(plot: Plot, tmp_path: Path) -> None:
     plot(made_comparison({"stock": [0.5, 0.9], "SGDC": [0.5, 0.9]}), tmp_path / "plot.png")
@@ -114,13 +124,13 @@ def test_differences_have_mean_and_interval_in_numbers(figures: list[Figure], tm
     comparison = differences([0.1, 0.2, 0.3, 0.4])
     plot_differences([comparison], tmp_path / "plot.png")
     low, high = comparison.differences["SGDC"].interval
-    assert f"+0.25 [{low:.2f}, {high:.2f}]" in texts(figures)
+    assert f"+0.2500 [{low:.4f}, {high:.4f}]" in texts(figures)
 
 
 def test_a_failure_does_not_squeeze_the_differences_and_is_counted(figures: list[Figure], tmp_path: Path) -> None:
     plot_differences([differences([*np.linspace(-1, 1, 399), 10])], tmp_path / "plot.png")
     assert figures[0].axes[0].get_xlim()[1] < 1.2
-    assert "1 beyond" in texts(figures)
+    assert "1 \u00d7" in texts(figures)
 
 
 def test_the_interval_is_inside_the_panel_whatever_the_cases(figures: list[Figure], tmp_path: Path) -> None:
@@ -145,7 +155,7 @@ def test_a_failure_does_not_squeeze_the_scatter_and_is_counted(figures: list[Fig
     usual = np.linspace(0, 1, 99)
     plot_scatter(made_comparison({"stock": [*usual, 0], "SGDC": [*(usual + 0.1), 1000]}), tmp_path / "plot.png")
     assert figures[0].axes[0].get_ylim()[1] < 2
-    assert "100 better, 0 tied, 0 worse\n1 beyond" in texts(figures)
+    assert "100 better, 0 tied, 0 worse\n1 beyond the edge" in texts(figures)
 
 
 def test_ranking_has_the_share_of_each_rank(figures: list[Figure], tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from nnunet_sgdc.comparison.results import MetricComparison
-from nnunet_sgdc.comparison.statistics import TIE_TOLERANCE, PairedDifference
+from nnunet_sgdc.comparison.rounding import rounded_difference
+from nnunet_sgdc.comparison.statistics import TIE_TOLERANCE
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -130,7 +131,7 @@ def _draw_differences(axes: Axes, comparison: MetricComparison) -> None:
         beyond = _draw_cases(axes, differences, heights, _outcomes(differences, comparison), (-reach, reach))
         axes.plot(found.interval, [row + INTERVAL] * 2, color="black", linewidth=1.5, solid_capstyle="butt")
         axes.plot(found.mean, row + INTERVAL, "D", color="black", ms=3.5)
-        _write_numbers(axes, found, row, beyond)
+        _write_numbers(axes, comparison, trainer, row, beyond)
     left, right = ("worse", "better") if comparison.higher_is_better else ("better", "worse")
     axes.set(xlim=(-reach, reach), title=_metric(comparison), xlabel=f"\u2190 {left}     {right} \u2192")
     _name_rows(axes, list(comparison.differences))
@@ -150,19 +151,12 @@ def _spread(count: int) -> FloatArray:
     return np.asarray(np.arange(count) * GOLDEN_RATIO % 1, dtype=np.float64)
 
 
-def _write_numbers(axes: Axes, found: PairedDifference, row: int, beyond: int) -> None:
-    low, high = found.interval
-    decimals = _decimals(max(high - low, 0.01 * abs(found.mean)))
-    numbers = f"{found.mean:+.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+def _write_numbers(axes: Axes, comparison: MetricComparison, trainer: str, row: int, beyond: int) -> None:
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": SMALL_PRINT}
+    numbers = " ".join(rounded_difference(comparison, trainer))
     axes.text(0.98, row + NUMBERS, numbers, ha="right", bbox={"color": "white", "pad": 0.5}, **place)
     if beyond:
-        axes.text(0.02, row + NUMBERS, f"{beyond} beyond", ha="left", color=TIED, **place)
-
-
-def _decimals(size: float) -> int:
-    """How many decimals show two digits of a number of this size."""
-    return min(6, max(0, 1 - math.floor(math.log10(size or 1))))
+        axes.text(0.02, row + NUMBERS, f"{beyond} \u00d7", ha="left", color=TIED, **place)
 
 
 def _draw_scatter(axes: Axes, comparison: MetricComparison, trainer: str) -> None:
@@ -172,7 +166,7 @@ def _draw_scatter(axes: Axes, comparison: MetricComparison, trainer: str) -> Non
     axes.axline((0, 0), slope=1, color="black", linewidth=0.8, zorder=0)
     found = comparison.differences[trainer]
     title = f"{found.wins} better, {found.ties} tied, {found.losses} worse"
-    axes.set(xlim=window, ylim=window, box_aspect=1, title=title + (f"\n{beyond} beyond" if beyond else ""))
+    axes.set(xlim=window, ylim=window, box_aspect=1, title=title + (f"\n{beyond} beyond the edge" if beyond else ""))
     axes.set(xlabel=_wrapped(comparison.baseline, 2 * NAME_WIDTH), ylabel=_wrapped(trainer, 2 * NAME_WIDTH))
 
 
