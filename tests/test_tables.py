@@ -91,6 +91,15 @@ def test_costs_are_means_over_seeds(tmp_path: Path) -> None:
     assert row.tolist() == [DATASET, "b", "nnUNetPlans 2d", 1000, 2.0, 70]
 
 
+def test_test_sets_have_no_costs_of_their_own(tmp_path: Path) -> None:
+    paths = [
+        write_evaluation(tmp_path / name / key, trainer=name, dataset=f"{DATASET}{place}", values=scores(BASE))
+        for key, place in (("validation", ""), ("Ts", "/Ts"))
+        for name in "ab"
+    ]
+    assert cost_table(read_study(paths))[["dataset", "trainer"]].values.tolist() == [[DATASET, "a"], [DATASET, "b"]]
+
+
 def test_unknown_costs_are_missing(tmp_path: Path) -> None:
     paths = [write_evaluation(tmp_path / name, trainer=name, values=scores(BASE), cost=None) for name in "ab"]
     assert cost_table(read_study(paths))[["parameters", "training_hours", "activation_bytes"]].isna().all(axis=None)

@@ -185,7 +185,7 @@ def _readable(costs: pd.DataFrame) -> pd.DataFrame:
             "Trainer": costs["trainer"],
             "Plans": costs["plans"],
             "Parameters (M)": scaled("parameters", 1e6, 2),
-            "Training (h)": scaled("training_hours", 1, 1),
+            "Training (h)": scaled("training_hours", 1, 2),
             "Activations (GB)": scaled("activation_bytes", 1e9, 2),
         }
     )
