@@ -1,9 +1,7 @@
 """A conversion ends with the whole data set or leaves everything as it was, whatever stops it."""
 
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +18,6 @@ from nnunet_sgdc.datasets.errors import ConversionError
 from nnunet_sgdc.datasets.record import CaseRecord
 from nnunet_sgdc.datasets.report import ConversionReport
 from nnunet_sgdc.errors import UserError
-from nnunet_sgdc.staging import scratch, staged
 
 
 def converted(release: Path, size: int, *, overwrite: bool = False) -> ConversionReport:
@@ -88,30 +85,6 @@ def test_failure_while_overwriting_keeps_the_old_data_set(
     assert pixels(raw / "Dataset001_ISIC2016" / "labelsTr" / "0.png").shape == (32, 32)
 
 
-def test_failure_of_the_last_rename_brings_the_old_data_set_back(
-    release: Path, raw: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    converted(release, 32)
-    rename = Path.rename
-
-    def failing(path: Path, target: Path) -> Path:
-        if ".partial" in path.name:
-            raise OSError(5, "Input/output error")
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="Input/output"):
-        converted(release, 64, overwrite=True)
-    assert names(raw) == ["Dataset001_ISIC2016"]
-
-
-def test_data_set_behind_a_link_is_not_replaced(release: Path, raw: Path, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (raw / "Dataset001_ISIC2016").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="is a link"):
-        converted(release, 32, overwrite=True)
-
-
 def killed_while(release: Path, raw: Path, *options: str) -> None:
     """Kill the command in the middle of its work."""
     command = [sys.executable, "-c", COMMAND, str(release), "1", "--size", "2000", "--workers", "1", *options]
@@ -142,33 +115,6 @@ def test_next_conversion_clears_what_a_killed_one_left(tmp_path: Path, raw: Path
     assert names(raw) == ["Dataset001_ISIC2016"]
 
 
-def leave_behind(folder: Path, kind: str) -> int:
-    """Rename the data set as a process does that is killed while it replaces it; returns the dead process."""
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait(timeout=60)
-    folder.rename(folder.with_name(f".{folder.name}.{kind}-{socket.gethostname()}-{dead.pid}"))
-    return dead.pid
-
-
-def test_data_set_that_was_being_replaced_comes_back(release: Path, raw: Path) -> None:
-    folder = convert(release, size=32).folder
-    leave_behind(folder, "replaced")
-    with pytest.raises(ConversionError, match="broken"), staged(folder, overwrite=True):
-        raise ConversionError("broken")
-    assert pixels(folder / "labelsTr" / "0.png").shape == (32, 32)
-
-
-def test_scratch_of_a_killed_conversion_is_cleared(raw: Path) -> None:
-    with scratch(raw, "CoNIC") as folder:
-        (folder / "copy.npy").touch()
-        (raw / "CoNIC").mkdir()
-        leave_behind(raw / "CoNIC", "scratch")
-    with scratch(raw, "CoNIC") as folder:
-        assert names(folder) == []
-        assert names(raw) == [folder.name]
-    assert names(raw) == []
-
-
 @pytest.mark.parametrize("meanwhile", ["Dataset001_Other", "Dataset001_ISIC2016/external_PH2"])
 def test_what_appears_in_the_meantime_is_not_lost(
     release: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
@@ -187,29 +133,6 @@ def test_what_appears_in_the_meantime_is_not_lost(
     assert pixels(old / "labelsTr" / "0.png").shape == (32, 32)
 
 
-def test_leftover_of_an_earlier_process_of_the_same_number_is_cleared(release: Path, raw: Path) -> None:
-    (raw / f".Dataset001_ISIC2016.partial-{socket.gethostname()}-{os.getpid()}").mkdir()
-    convert(release)
-    assert names(raw) == ["Dataset001_ISIC2016"]
-
-
-@pytest.mark.parametrize("name", [".Dataset001_ISIC2016.partial-notes", ".Dataset001_ISIC2016.mine-me-too"])
-def test_other_hidden_files_are_not_touched(release: Path, raw: Path, name: str) -> None:
-    (raw / name).touch()
-    convert(release)
-    assert (raw / name).exists()
-
-
-def test_work_of_a_running_conversion_is_not_touched(release: Path, raw: Path) -> None:
-    running = raw / f".Dataset001_ISIC2016.partial-{socket.gethostname()}-1"
-    elsewhere = raw / ".Dataset001_ISIC2016.partial-another-host-1"
-    running.mkdir()
-    elsewhere.mkdir()
-    convert(release)
-    assert running.exists()
-    assert elsewhere.exists()
-
-
 def test_external_test_sets_are_not_overwritten(release: Path, raw: Path) -> None:
     (convert(release).folder / "external_PH2").mkdir()
     with pytest.raises(ConversionError, match=r"external test sets made for it \(external_PH2\), which --overwrite"):
@@ -226,18 +149,6 @@ def test_read_only_target_is_one_sentence(capsys: pytest.CaptureFixture[str]) ->
         r"nnunet_sgdc-convert-isic: error: .*/\.Dataset001_ISIC2016\.partial-\S+: Permission denied; put that right "
         r"and start again, nothing was written\n",
         capsys.readouterr().err,
-    )
-
-
-def test_error_without_a_file_name_is_one_sentence(
-    release: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fail_at(monkeypatch, "1", OSError(28, "No space left on device"))
-    with pytest.raises(SystemExit, match="1"):
-        main([str(release), "1"])
-    assert capsys.readouterr().err == (
-        "nnunet_sgdc-convert-isic: error: No space left on device; put that right and start again, "
-        "nothing was written\n"
     )
 
 
