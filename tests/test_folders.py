@@ -140,7 +140,7 @@ def predicted(truth: Path, folder: Path) -> Path:
 def test_a_split_of_a_data_set_is_named_by_it_and_on_the_training_grid(converted: Path, tmp_path: Path) -> None:
     cases = folder_set(converted / "labelsTs", predicted(converted / "labelsTs", tmp_path / "predicted"))
     assert (cases.name, cases.grid) == ("Dataset116_ISIC2016/Ts", "training grid")
-    assert cases.cases[0].image == converted / "imagesTs" / "3_0000.png"
+    assert cases.cases[0].images == (converted / "imagesTs" / "3_0000.png",)
 
 
 def test_the_training_split_is_named_as_the_data_set(converted: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_folds_together_are_one_set_in_which_every_case_has_its_fold(model: 
     assert (cases.name, cases.grid, cases.labels.classes) == (DATASET, "training grid", {"lesion": 1})
     assert [(case.id, case.fold) for case in cases.cases] == [("a", "0"), ("b", "0"), ("c", "1"), ("d", "1")]
     assert cases.cases[2].prediction == model.folder / "fold_1" / "validation" / "c.png"
-    assert cases.cases[2].image == dataset / "imagesTr" / "c_0000.png"
+    assert cases.cases[2].images == (dataset / "imagesTr" / "c_0000.png",)
 
 
 def test_every_test_set_with_its_truth_is_found(model: TrainedModel, predict: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,11 +15,10 @@ from nnunet_sgdc.comparison.study import Study
 from nnunet_sgdc.evaluation.boundary_map import BoundaryMapper
 from nnunet_sgdc.evaluation.case_set import LabelScheme
 from nnunet_sgdc.evaluation.gallery import draw_contact_sheet
-from nnunet_sgdc.evaluation.image_files import read_image
-from nnunet_sgdc.evaluation.label_files import read_prediction, read_truth
 from nnunet_sgdc.evaluation.panel import Panel
 from nnunet_sgdc.evaluation.record import EvaluatedCase, EvaluationRecord
 from nnunet_sgdc.evaluation.selection import from_worst_to_best
+from nnunet_sgdc.evaluation.shown_case import ShownCase
 from nnunet_sgdc.networks.plans import NETWORK_CLASS
 
 SHOWN = 3
@@ -74,14 +74,10 @@ class Gallery:
 
     def _panel(self, record: EvaluationRecord, case: EvaluatedCase, title: str) -> Panel:
         mapper = self._mapper(record.model, case.fold) if _has_boundaries(record) else None
-        return Panel(
-            title=title,
-            image=read_image([Path(case.image)]),
-            prediction=read_prediction(Path(case.prediction)),
-            labels=LabelScheme(record.classes, record.ignore_label),
-            truth=read_truth(Path(case.truth)),
-            boundary=mapper(Path(case.image)) if mapper else None,
-        )
+        images = tuple(map(Path, case.images))
+        shown = ShownCase(case.id, images, Path(case.prediction), Path(case.truth))
+        labels = LabelScheme(record.classes, record.ignore_label)
+        return replace(shown.panel(labels, {}, mapper(*images) if mapper else None), title=title)
 
     def _load_mapper(self, model: str, folds: str) -> BoundaryMapper:
         return BoundaryMapper.of_model(Path(model), folds.split("+"), self._device)
@@ -98,7 +94,7 @@ def _chosen(
         for trainer in study.trainers:
             # Foreign tables have no files, and unknown data sets no images.
             record = records.get(trainer)
-            cases = {case.id: case for case in record.cases if case.image} if record else {}
+            cases = {case.id: case for case in record.cases if case.images} if record else {}
             if record and cases:
                 ranked = from_worst_to_best(_quality(shown[0], trainer, cases), SHOWN)
                 for kind, case in zip(KINDS[len(ranked)], ranked, strict=True):

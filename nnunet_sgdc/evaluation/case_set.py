@@ -58,7 +58,7 @@ class CaseFiles:
         prediction: The predicted one.
         fold: The fold, or folds, whose model predicted it; empty if unknown.
         cluster: What it shares with cases that are not independent of it; by default its identifier.
-        image: The image; None if unknown.
+        images: The image, a single file or one of each channel; empty if unknown.
         instances: The true numbers of its objects; None if there are none.
     """
 
@@ -67,7 +67,7 @@ class CaseFiles:
     prediction: Path
     fold: str = ""
     cluster: str = ""
-    image: Path | None = None
+    images: tuple[Path, ...] = ()
     instances: Path | None = None
 
 

@@ -124,7 +124,7 @@ def _evaluated(scored: ScoredCase) -> EvaluatedCase:
         size=scored.size,
         truth=str(case.truth),
         prediction=str(case.prediction),
-        image=str(case.image or ""),
+        images=tuple(map(str, case.images)),
     )
 
 

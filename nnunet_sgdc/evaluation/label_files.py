@@ -86,7 +86,8 @@ def read_prediction(path: Path) -> NDArray[np.generic]:
             f"{path} must hold 0 and 255 only, as masks named <id>{MASK_SUFFIX} do, got {strange[0]}: name label maps "
             "<id>"
         )
-    return values == 255
+    mask: NDArray[np.bool_] = values == 255
+    return mask
 
 
 def _is_label_file(path: Path) -> bool:

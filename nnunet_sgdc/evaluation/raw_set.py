@@ -9,10 +9,9 @@ from pathlib import Path
 from nnunet_sgdc.datasets.raw_dataset import EXTERNAL_PREFIX
 from nnunet_sgdc.datasets.record import FILE_NAME, CaseRecord, ConversionRecord, read_record
 from nnunet_sgdc.evaluation.case_set import CaseFiles
+from nnunet_sgdc.evaluation.image_files import image_files
 
 LABELS = re.compile("labels(Tr|Ts|Val)")
-# nnU-Net's suffix of the first, and of colour images the only, file of an image.
-FIRST_CHANNEL = "_0000"
 
 
 @dataclass(frozen=True)
@@ -75,14 +74,13 @@ class RawSet:
         return replace(
             case,
             cluster=entry.group if entry else "",
-            image=self._image_files.get(case.id),
+            images=self._image_files.get(case.id, ()),
             instances=case.instances or self._instances(case.id),
         )
 
     @cached_property
-    def _image_files(self) -> Mapping[str, Path]:
-        files = self.images.iterdir() if self.images.is_dir() else ()
-        return {path.stem.removesuffix(FIRST_CHANNEL): path for path in files if path.stem.endswith(FIRST_CHANNEL)}
+    def _image_files(self) -> Mapping[str, tuple[Path, ...]]:
+        return image_files(self.images, "images") if self.images.is_dir() else {}
 
     def _instances(self, case: str) -> Path | None:
         """The numbered objects of a case; None if there are none on the grid of the labels."""

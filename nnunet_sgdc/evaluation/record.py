@@ -36,7 +36,7 @@ class EvaluatedCase:
         size: (width, height) in pixels of the grid it was scored on.
         truth: File of the true label map.
         prediction: File of the predicted one.
-        image: File of the image; empty if unknown.
+        images: Files of the image, one or one of each channel; empty if unknown.
     """
 
     id: str
@@ -45,7 +45,7 @@ class EvaluatedCase:
     size: tuple[int, int]
     truth: str
     prediction: str
-    image: str = ""
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,12 @@ def _record(content: dict[str, Any]) -> EvaluationRecord:
         "settings": Settings(
             spacing and (spacing[0], spacing[1]), tuple(settings["tolerances"]), settings["boundary_width"]
         ),
-        "cases": tuple(EvaluatedCase(**{**case, "size": tuple(case["size"])}) for case in content["cases"]),
+        "cases": tuple(map(_case, content["cases"])),
         "cost": cost and TrainingCost(**cost),
     }
     return EvaluationRecord(**{**content, **restored})
+
+
+def _case(entry: dict[str, Any]) -> EvaluatedCase:
+    # JSON has no tuples.
+    return EvaluatedCase(**{**entry, "size": tuple(entry["size"]), "images": tuple(entry["images"])})

@@ -47,7 +47,8 @@ class EvaluationReport:
         nsd = (f"nsd@{tolerance:g}" for tolerance in self.record.settings.tolerances)
         rows = [[metric, *(_shown(mean["means"][metric]) for mean in means.values())] for metric in (*SHOWN, *nsd)]
         rows += [[kind.replace("_", " "), *(mean[kind] for mean in means.values())] for kind in ABSENCES]
-        return tabulate(rows, headers=[MEAN_PER_CASE, *means], disable_numparse=True, stralign="right")
+        table: str = tabulate(rows, headers=[MEAN_PER_CASE, *means], disable_numparse=True, stralign="right")
+        return table
 
     def _other_families(self) -> str:
         """Averages that must not be compared with means per case, named as what they are."""
