@@ -79,6 +79,11 @@ def test_chosen_folds_predict_alone(tmp_path: Path) -> None:
         assert_close(boundary(model, pixels(), [fold]), expected)
 
 
+def test_the_fold_of_all_cases_is_not_taken_unasked(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", sgdc_plans(), ("0", "all"))
+    np.testing.assert_array_equal(boundary(model, pixels()), boundary(model, pixels(), ["0"]))
+
+
 def test_mirrored_images_are_averaged_as_nnunet_does(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", sgdc_plans(), mirroring=(1,))
     mirrored = logits(model, pixels()[:, ::-1].copy()).flip(1)

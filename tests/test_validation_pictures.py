@@ -105,10 +105,18 @@ def test_one_process_of_several_draws(trainer: nnUNetTrainer) -> None:
 def test_the_training_is_left_as_it_was(trainer: nnUNetTrainer, training: bool, deep_supervision: bool) -> None:
     trainer.network.train(training)
     trainer.set_deep_supervision_enabled(deep_supervision)
-    before, described = state_of(trainer), deepcopy(trainer.dataset_json)
+    before = state_of(trainer)
     trainer.perform_actual_validation()
     torch.testing.assert_close(state_of(trainer), before, rtol=0, atol=0)
-    assert trainer.dataset_json == described
+
+
+def test_images_that_lie_elsewhere_are_found_by_the_list_of_the_data_set(trainer: nnUNetTrainer, raw: Path) -> None:
+    (raw / DATASET / "imagesTr").rename(raw / DATASET / "elsewhere")
+    listed = {case: {"images": [f"elsewhere/{case}_0000.png"], "label": f"truth/{case}.png"} for case in DICE}
+    trainer.dataset_json["dataset"] = deepcopy(listed)
+    trainer.perform_actual_validation()
+    assert picture(trainer).exists()
+    assert trainer.dataset_json["dataset"] == listed
 
 
 def state_of(trainer: nnUNetTrainer) -> dict[str, Any]:

@@ -29,9 +29,9 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
             sgdc = SGDCConfig(kernel_size=5)
             validation_pictures = 8
 
-    With `validation_pictures`, the validation at the end also draws so many of its cases, spread from the worst Dice to
-    the best, with contours, errors and predicted boundary: validation_pictures.png, beside nnU-Net's progress.png. The
-    raw data set must be on the machine; if it is not, the log says so and the training ends as usual.
+    With `validation_pictures`, the validation at the end also draws so many of its cases, at most 100, spread from the
+    worst Dice to the best: validation_pictures.png, beside nnU-Net's progress.png, with contours, errors and predicted
+    boundaries. The raw data set must be on the machine; if it is not, the log says so and the training ends as usual.
 
     The plans stored with the model hold the complete configuration of the network.
     """
@@ -120,7 +120,7 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Do nnU-Net's validation and draw cases of it where that was asked for."""
         super().perform_actual_validation(save_probabilities)
-        if self.validation_pictures and self.local_rank == 0:
+        if self.validation_pictures > 0 and self.local_rank == 0:
             self._draw_validation()
 
     @property

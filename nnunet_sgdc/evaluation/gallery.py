@@ -22,6 +22,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from nnunet_sgdc.evaluation.case_set import LabelScheme
+from nnunet_sgdc.evaluation.errors import EvaluationError
 from nnunet_sgdc.evaluation.label_maps import LabelMap
 from nnunet_sgdc.evaluation.panel import Error, Panel
 from nnunet_sgdc.evaluation.surface import Mask
@@ -42,7 +43,11 @@ BOUNDARY, BOUNDARY_COLOURS = "boundary probability", "magma"
 DPI = 100
 # In pixels: the longer side of an image, alone and on a contact sheet, and what stands around it.
 CASE_SIDE, SHEET_SIDE = 512, 384
-GAP, HEADER, TITLE, LEGEND_LINE, LEGEND_ENTRY = 8, 24, 26, 24, 150
+GAP, HEADER, TITLE, LEGEND_LINE, LEGEND_KEY, LETTER = 8, 24, 26, 24, 60, 8
+# Room for the names of the columns.
+LEAST_CELL = 150
+# Beyond some 65000 pixels there are no pictures.
+MOST_ROWS = 100
 
 Draw = Callable[[Axes, Panel], None]
 
@@ -61,9 +66,14 @@ def draw_contact_sheet(panels: Sequence[Panel], file: Path) -> None:
     """Draw one row for each case.
 
     Args:
-        panels: Cases of one data set.
+        panels: Cases of one data set, at most 100.
         file: Where the PNG goes.
+
+    Raises:
+        EvaluationError: If there are more, or none.
     """
+    if not 0 < len(panels) <= MOST_ROWS:
+        raise EvaluationError(f"a contact sheet must have 1 to {MOST_ROWS} cases, got {len(panels)}: choose some")
     _draw(panels, SHEET_SIDE, file)
 
 
@@ -82,9 +92,12 @@ class _Sheet:
         self.columns = _columns(panels)
         self.handles = _legend(panels)
         self.sizes = [_displayed(panel, side) for panel in panels]
-        self.cell = max(width for width, _ in self.sizes)
+        self.cell = max(LEAST_CELL, *(width for width, _ in self.sizes))
         self.width = GAP + len(self.columns) * (self.cell + GAP)
-        self.legend_columns = max(1, self.width // LEGEND_ENTRY)
+        # The scale of the boundary stands below its column.
+        room = self.width - (self.cell if BOUNDARY in self.columns else 0)
+        entry = LEGEND_KEY + LETTER * max(len(str(handle.get_label())) for handle in self.handles)
+        self.legend_columns = max(1, room // entry)
         legend = 2 * GAP + LEGEND_LINE * ceil(len(self.handles) / self.legend_columns)
         self.height = HEADER + sum(TITLE + height for _, height in self.sizes) + legend
         self.figure = Figure(figsize=(self.width / DPI, self.height / DPI), dpi=DPI)
@@ -165,7 +178,8 @@ def _class_colours(labels: LabelScheme) -> dict[str, str]:
     names = list(labels.classes)
     if len(names) <= len(CLASS_COLOURS):
         return dict(zip(names, CLASS_COLOURS, strict=False))
-    return {name: to_hex(colormaps["turbo"](n / (len(names) - 1))) for n, name in enumerate(names)}
+    # The ends of the colour map are as dark as the image.
+    return dict(zip(names, map(to_hex, colormaps["turbo"](np.linspace(0.15, 0.9, len(names)))), strict=True))
 
 
 def _draw_image(axes: Axes, panel: Panel) -> None:
