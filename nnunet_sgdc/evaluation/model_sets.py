@@ -14,9 +14,10 @@ from nnunet_sgdc.evaluation.case_set import CaseFiles, CaseSet
 from nnunet_sgdc.evaluation.errors import EvaluationError
 from nnunet_sgdc.evaluation.folders import folder_set, read_label_scheme
 from nnunet_sgdc.evaluation.label_files import label_files
+from nnunet_sgdc.evaluation.prediction import predict, stale
 from nnunet_sgdc.evaluation.raw_set import RawSet
 from nnunet_sgdc.evaluation.record import TRAINING_GRID
-from nnunet_sgdc.evaluation.trained_model import TrainedModel, predict, stale
+from nnunet_sgdc.evaluation.trained_model import TrainedModel
 
 VALIDATION = "validation"
 
@@ -74,9 +75,9 @@ def _validation_set(model: TrainedModel, folds: Sequence[str], raw: RawSet) -> C
 def _test_set(model: TrainedModel, folds: Sequence[str], raw: RawSet, device: str | None) -> CaseSet:
     predictions = model.predictions(raw.key)
     outdated = stale(model, predictions, folds)
-    if outdated and device is None:
-        raise EvaluationError(f"{outdated}: give --predict, or choose other sets with --sets")
     if outdated:
+        if device is None:
+            raise EvaluationError(f"{outdated}: give --predict, or choose other sets with --sets")
         predict(model, raw.images, predictions, folds, device)
     return folder_set(raw.labels, predictions, fold="+".join(folds))
 

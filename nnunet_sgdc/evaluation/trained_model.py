@@ -1,4 +1,4 @@
-"""nnU-Net's folder of a trained model: which folds are finished, what they validated, and predicting with them.
+"""nnU-Net's folder of a trained model: which folds are finished, and what they validated.
 
     nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION/fold_0  fold_1 ...  predictions/Ts ...
 
@@ -7,39 +7,28 @@ The number of folds and the cases that each of them validates are those of `spli
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
-import sysconfig
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunetv2.configuration import default_num_processes
 from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw, nnUNet_results
 from nnunetv2.utilities.dataset_name_id_conversion import convert_dataset_name_to_id, maybe_convert_to_dataset_name
 from nnunetv2.utilities.file_path_utilities import get_output_folder
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-from nnunetv2.utilities.utils import get_identifiers_from_splitted_dataset_folder
 
 from nnunet_sgdc.errors import counted, listed
 from nnunet_sgdc.evaluation.errors import EvaluationError
-from nnunet_sgdc.staging import check_replaceable, staged
 
 PLANS_NAME, DATASET_NAME, SPLITS_NAME = "plans.json", "dataset.json", "splits_final.json"
 CHECKPOINT_NAME = "checkpoint_final.pth"
-PREDICTED_WITH = "predicted_with.json"
 DEFAULT_PLANS = "nnUNetPlans"
 # The fold that nnU-Net trains, and validates, on all cases.
 ALL = "all"
 # As many nnU-Net draws by itself.
 DEFAULT_FOLDS = 5
 DATASET_PATTERN = re.compile("Dataset[0-9]{3}_.+")
-# More processes beside the network bring little for images of this size.
-MOST_PROCESSES = 2
-PREDICT = "nnUNetv2_predict_from_modelfolder"
 
 
 @dataclass(frozen=True)
@@ -99,13 +88,13 @@ class TrainedModel:
     @property
     def file_ending(self) -> str:
         """How names of images and label maps end, as in `.png`."""
-        ending: str = _read_json(self.folder / DATASET_NAME)["file_ending"]
+        ending: str = read_json(self.folder / DATASET_NAME)["file_ending"]
         return ending
 
     @property
     def plans_hash(self) -> str:
         """SHA-256 of the plans without what trainers differ in, so that it is the same with and without SGDC."""
-        plans = _read_json(self.folder / PLANS_NAME)
+        plans = read_json(self.folder / PLANS_NAME)
         manager = PlansManager(plans)
         # A grafted configuration has an architecture of its own where the stock one inherits it.
         resolved = {name: manager.get_configuration(name).configuration for name in plans["configurations"]}
@@ -116,7 +105,7 @@ class TrainedModel:
     def splits_hash(self) -> str | None:
         """SHA-256 of the folds of the data set; None if they are not there."""
         splits = self.splits_file
-        return _hash_of(_read_json(splits)) if splits else None
+        return _hash_of(read_json(splits)) if splits else None
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of `plans` and, if the folds are there, of `splits`, by which comparisons tell equal trainings."""
@@ -264,60 +253,18 @@ def find_model(dataset: int | str, trainer: str, configuration: str, plans: str 
     return model
 
 
-def predict(
-    model: TrainedModel, images: Path, output: Path, folds: Sequence[str], device: str, save_probabilities: bool = False
-) -> None:
-    """Predict a folder of images with nnU-Net's own command and defaults, the folds as one ensemble.
-
-    Args:
-        model: The model.
-        images: Folder of images in nnU-Net's raw format.
-        output: The folder of predictions, which appears complete or not at all; earlier ones in it are replaced.
-        folds: Finished folds.
-        device: "cuda", "mps" or "cpu".
-        save_probabilities: Whether nnU-Net's files of probabilities are written, too.
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a trained model or of its data set.
 
     Raises:
-        UserError: There are no images, nnU-Net failed, or `output` holds something else.
-        OSError: Something cannot be read or written.
+        EvaluationError: It is missing or damaged.
     """
-    cases = _cases_of(images, model.file_ending)
-    _check_replaceable(output)
-    record = {"images": str(images), "checkpoints": _checkpoint_hashes(model, folds)}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with staged(output, overwrite=True) as folder:
-        options = ["-f", *folds, "-device", device, *(["--save_probabilities"] if save_probabilities else [])]
-        code = _run_nnunet(["-i", str(images), "-o", str(folder), "-m", str(model.folder), *options])
-        missing = [case for case in cases if not (folder / f"{case}{model.file_ending}").is_file()]
-        if code or missing:
-            raise EvaluationError(
-                f"{PREDICT} must predict all {len(cases)} cases of {images}, but ended with exit code {code} and "
-                f"{len(missing)} of them missing: put right what its messages above say"
-            )
-        (folder / PREDICTED_WITH).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-def stale(model: TrainedModel, predictions: Path, folds: Sequence[str]) -> str | None:
-    """Why a folder of predictions is not what the model would predict now; None if it is.
-
-    Args:
-        model: The model.
-        predictions: A folder that `predict` made, or any other.
-        folds: The folds to predict with.
-
-    Returns:
-        A sentence without its end, so that the remedy can be added.
-    """
-    path = predictions / PREDICTED_WITH
-    if not path.is_file():
-        return f"{predictions} must hold predictions with their {PREDICTED_WITH}, but does not"
-    used, now = _read_json(path)["checkpoints"], _checkpoint_hashes(model, folds)
-    if used.keys() != now.keys():
-        return f"{predictions} must be predicted with the folds {listed(now)}, but was with {listed(used)}"
-    changed = [fold for fold in now if used[fold] != now[fold]]
-    if changed:
-        return f"{predictions} was predicted with other checkpoints of the folds {listed(changed)} than there are now"
-    return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EvaluationError(f"{path} must be there, but is missing: restore it, or train again") from None
+    except ValueError as error:
+        raise EvaluationError(f"{path} must be JSON, got other content ({error}): restore it") from error
 
 
 def _dataset_name(dataset: int | str) -> str:
@@ -336,18 +283,9 @@ def _dataset_name(dataset: int | str) -> str:
     return name
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EvaluationError(f"{path} must be there, but is missing: restore it, or train again") from None
-    except ValueError as error:
-        raise EvaluationError(f"{path} must be JSON, got other content ({error}): restore it") from error
-
-
 def _validated_cases(splits: Path) -> list[set[str]]:
     """For each fold the cases that it validates."""
-    folds = _read_json(splits)
+    folds = read_json(splits)
     if not (isinstance(folds, list) and folds and all(isinstance(fold, dict) and "val" in fold for fold in folds)):
         raise EvaluationError(f"{splits} must hold the folds of nnU-Net, but holds something else: restore it")
     return [set(fold["val"]) for fold in folds]
@@ -369,42 +307,3 @@ def _hash_of(content: object) -> str:
     """SHA-256 of what JSON holds, whatever its order and white space."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _checkpoint_hashes(model: TrainedModel, folds: Iterable[str]) -> dict[str, str]:
-    return {fold: _file_hash(model.checkpoint(fold)) for fold in folds}
-
-
-def _file_hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _cases_of(images: Path, ending: str) -> Collection[str]:
-    cases = get_identifiers_from_splitted_dataset_folder(str(images), ending) if images.is_dir() else ()
-    if len(cases) == 0:
-        raise EvaluationError(
-            f"{images} must be a folder of images, named as in case_0000{ending}, but holds none: convert the data "
-            "set, or give another folder"
-        )
-    return cases
-
-
-def _check_replaceable(output: Path) -> None:
-    check_replaceable(output, overwrite=True)
-    if output.exists() and not (output / PREDICTED_WITH).is_file():
-        raise EvaluationError(
-            f"{output} must hold earlier predictions with their {PREDICTED_WITH} to be replaced, but holds something "
-            "else: move it away"
-        )
-
-
-def _run_nnunet(arguments: Sequence[str]) -> int:
-    """Predict in a process of its own, which may set threads and be killed for memory; its exit code."""
-    search = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
-    executable = shutil.which(PREDICT, path=search) or PREDICT
-    processes = str(min(MOST_PROCESSES, default_num_processes))
-    return subprocess.run([executable, *arguments, "-npp", processes, "-nps", processes]).returncode
