@@ -5,9 +5,11 @@ was wrong.
 """
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Callable
+from typing import NoReturn
 
 from PIL import Image
 
@@ -31,7 +33,7 @@ def run(command: str, action: Callable[[], object]) -> None:
     """Print what the action returns; leaves with 1 and one sentence on an error and on Ctrl-C."""
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
-        print(action())
+        result = action()
     except UserError as error:
         _leave(command, f"error: {error}")
     except OSError as error:
@@ -39,8 +41,17 @@ def run(command: str, action: Callable[[], object]) -> None:
         _leave(command, f"error: {place}{error.strerror or error}; put that right and start again, nothing was written")
     except KeyboardInterrupt:
         _leave(command, "interrupted: nothing was written")
+    _print(result)
 
 
-def _leave(command: str, message: str) -> None:
+def _print(result: object) -> None:
+    try:
+        print(result, flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough. Without this, Python would write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _leave(command: str, message: str) -> NoReturn:
     print(f"{command}: {message}", file=sys.stderr)
     sys.exit(1)

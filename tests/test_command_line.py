@@ -1,6 +1,9 @@
 """Every command ends in the same way: with its result, or with exit code 1 and one sentence."""
 
 import re
+import shlex
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 
@@ -47,6 +50,13 @@ def test_failure_is_one_sentence_and_exit_code_1(
         run("command", failing(error))
     assert end.value.code == 1
     assert capsys.readouterr() == ("", f"command: {sentence}\n")
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    program = "from nnunet_sgdc.command_line import run; run('command', lambda: 'many words\\n' * 100_000)"
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "many words\n", "")
 
 
 def test_an_error_of_the_program_itself_is_not_hidden() -> None:

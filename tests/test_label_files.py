@@ -83,6 +83,13 @@ def test_a_picture_of_labels_is_refused(tmp_path: Path) -> None:
         read_prediction(path)
 
 
+def test_a_file_of_suspicious_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "a.png", LABELS)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)
+    with pytest.raises(EvaluationError, match=r"a\.png must be an image, got Image size \(6 pixels\) exceeds limit"):
+        read_prediction(path)
+
+
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(EvaluationError, match=r"a\.png must be an image"):

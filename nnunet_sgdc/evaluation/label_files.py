@@ -108,5 +108,5 @@ def _decoded(path: Path) -> Image.Image:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
             return image
-    except DAMAGE as error:
+    except (*DAMAGE, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise EvaluationError(f"{path} must be an image, got {error}: write it again") from error
