@@ -133,12 +133,24 @@ def test_every_set_is_evaluated_into_a_folder_of_its_own(
     monkeypatch.setattr("nnunet_sgdc.evaluation.evaluate_model.training_cost", lambda *_: COST)
     reports = evaluate_model(model, device="cpu", seed=2, command="a command")
     place = model.folder / "evaluation"
+    assert [report.notes for report in reports] == [()] * 3
     assert [report.folder for report in reports] == [place / key for key in ("validation", "Ts", "external_PH2")]
     record = read_evaluation(place / "validation")
     assert (record.trainer, record.seed, record.plans, record.configuration) == (model.trainer, 2, "nnUNetPlans", "2d")
     assert record.hashes == {"plans": model.plans_hash, "splits": model.splits_hash}
     assert (record.cost, record.model, record.command) == (COST, str(model.folder), "a command")
     assert record.averages["mean per case"]["lesion"]["means"]["dice"] == 1
+
+
+def test_what_is_unknown_of_the_cost_is_noted_and_stops_nothing(
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = TrainingCost(parameters=10, seconds=None, activation_bytes=None, note="The activations are unknown.")
+    monkeypatch.setattr("nnunet_sgdc.evaluation.evaluate_model.training_cost", lambda *_: cost)
+    (report,) = evaluate_model(model, sets=["validation"])
+    assert report.notes == ("The activations are unknown.",)
+    assert "\nThe activations are unknown.\n" in str(report)
+    assert read_evaluation(report.folder).cost == cost
 
 
 def test_the_evaluation_in_the_model_is_replaced_and_another_one_only_when_asked(

@@ -163,10 +163,10 @@ def test_sources_are_counted_where_cases_share_them() -> None:
     assert results_table([clustered]).rows[1]["Sources"].text == "7"
 
 
-def test_unknown_costs_stay_empty_and_are_not_sorted_as_numbers() -> None:
+def test_unknown_costs_are_shown_as_such_and_not_sorted_as_numbers() -> None:
     known, unknown = costs_table(made_costs(9.5, None)).rows
     assert (known["Training (h)"].text, known["Training (h)"].key) == ("9.50", "9.5")
-    assert (unknown["Training (h)"].text, unknown["Training (h)"].key) == ("", "")
+    assert (unknown["Training (h)"].text, unknown["Training (h)"].key) == ("?", "")
 
 
 def test_costs_are_in_units_for_the_eye() -> None:

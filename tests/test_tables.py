@@ -12,6 +12,7 @@ from evaluations import DATASET, scores, write_evaluation
 
 from nnunet_sgdc.comparison.analysis import compare_study
 from nnunet_sgdc.comparison.rendering import as_text, write_tables
+from nnunet_sgdc.comparison.report_table import costs_table
 from nnunet_sgdc.comparison.results import MetricComparison
 from nnunet_sgdc.comparison.study import Study, read_study
 from nnunet_sgdc.comparison.table import cost_table, main_table
@@ -109,6 +110,18 @@ def test_unknown_hours_alone_are_missing(tmp_path: Path) -> None:
     study, comparisons = found_by(tmp_path, cost=TrainingCost(2_500_000, None, 3_000_000_000))
     assert cost_table(study)["parameters"].tolist() == [2_500_000, 2_500_000]
     assert re.search(r"^SGDC +nnUNetPlans 2d +2\.50 +\? +3\.00$", as_text(study, comparisons), re.MULTILINE)
+
+
+def test_unknown_activations_alone_are_missing(tmp_path: Path) -> None:
+    costs = {"base": TrainingCost(2_500_000, 3600.0, 3_000_000_000), "SGDC": TrainingCost(2_600_000, 7200.0, None)}
+    paths = [
+        write_evaluation(tmp_path / name, trainer=name, values=scores(BASE), cost=cost) for name, cost in costs.items()
+    ]
+    study = read_study(paths)
+    text = as_text(study, compare_study(study, ["dice"], resamples=100))
+    assert re.search(r"^base +nnUNetPlans 2d +2\.50 +1\.00 +3\.00$", text, re.MULTILINE)
+    assert re.search(r"^SGDC +nnUNetPlans 2d +2\.60 +2\.00 +\?$", text, re.MULTILINE)
+    assert [row["Activations (GB)"].text for row in costs_table(cost_table(study)).rows] == ["3.00", "?"]
 
 
 # The screen

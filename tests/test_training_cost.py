@@ -1,5 +1,6 @@
 """Costs against numbers worked out by hand, and computed activations against those of real tensors."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ from torch import nn
 
 class Looking(nn.Module):
     def forward(self, x):
-        return x * x.max().item()
+        LOOK
 
 class nnUNetTrainerLooking(nnUNetTrainer):
     @staticmethod
@@ -220,12 +221,25 @@ def test_a_checkpoint_of_other_plans_is_refused(tmp_path: Path) -> None:
         training_cost(model, ["0"])
 
 
-def test_a_network_that_cannot_do_without_data_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("look", "reason"),
+    [
+        ("return x * x.max().item()", r"RuntimeError: .*item\(\)[^.]*"),
+        ("return x * x.numpy().max()", "TypeError: .*numpy[^.]*"),
+        ("return x[x > 0]", r"NotImplementedError: .*nonzero\(\)[^.]*"),
+        ("raise AssertionError", "AssertionError"),
+    ],
+)
+def test_activations_of_a_network_that_cannot_do_without_data_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str, reason: str
+) -> None:
     folder = tmp_path / "trainers"
     folder.mkdir()
-    (folder / "looking.py").write_text(LOOKING_TRAINER)
+    (folder / "looking.py").write_text(LOOKING_TRAINER.replace("LOOK", look))
     monkeypatch.setenv(VARIABLE, str(folder))
     model = begin(tmp_path, "nnUNetTrainerLooking")
     write_checkpoint(model, network_weights={})
-    with pytest.raises(EvaluationError, match=r"nnUNetTrainerLooking must run without data .*item\(\)"):
-        training_cost(model, ["0"])
+    cost = training_cost(model, ["0"])
+    assert (cost.parameters, cost.seconds, cost.activation_bytes) == (0, 30, None)
+    sentence = "The activations of nnUNetTrainerLooking are unknown: its network does not run on PyTorch's meta device"
+    assert re.fullmatch(rf"{sentence} \({reason}\)\.", cost.note)

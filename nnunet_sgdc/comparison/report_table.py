@@ -44,7 +44,7 @@ class Cell:
         return "" if math.isnan(self.value) else json.dumps(float(self.value))
 
 
-EMPTY = Cell("", None)
+EMPTY, UNKNOWN = Cell("", None), Cell("?", None)
 
 
 @dataclass(frozen=True)
@@ -144,5 +144,5 @@ def _whole(number: int | None) -> Cell:
 
 def _cost(value: Any, unit: float | None) -> Cell:
     if pd.isna(value):
-        return EMPTY
+        return UNKNOWN
     return Cell(str(value), str(value)) if unit is None else Cell(f"{value / unit:.2f}", float(value))

@@ -1,6 +1,7 @@
 """Score everything that a trained model has predicted: its validation folds and the test sets of its data set."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def evaluate_model(
     """
     used = model.check_folds(folds)
     case_sets = model_sets(model, used, sets, device)
+    cost = training_cost(model, used)
     origin = Origin(
         trainer=trainer or model.trainer,
         seed=seed,
@@ -60,9 +62,11 @@ def evaluate_model(
         plans=model.plans,
         hashes={"plans": model.plans_hash, "splits": model.splits_hash or ""},
         model=str(model.folder),
-        cost=training_cost(model, used),
+        cost=cost,
         command=command,
     )
     place = output or model.folder / EVALUATIONS
-    replace = overwrite or output is None
-    return [evaluate(cases, origin, place / key, overwrite=replace, **options) for key, cases in case_sets.items()]
+    overwrite = overwrite or output is None
+    reports = [evaluate(cases, origin, place / key, overwrite=overwrite, **options) for key, cases in case_sets.items()]
+    notes = (cost.note,) if cost.note else ()
+    return [replace(report, notes=report.notes + notes) for report in reports]

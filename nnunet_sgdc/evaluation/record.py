@@ -56,12 +56,14 @@ class TrainingCost:
         parameters: Number of trainable parameters of one network.
         seconds: Time of all epochs, the mean over folds; None if the checkpoints do not tell.
         activation_bytes: Activations that one training step keeps for the backward pass, computed for the patch and
-            batch size of the plans in single precision.
+            batch size of the plans in single precision; None if the network cannot run without data.
+        note: What the reader should know of it, in a sentence; empty if there is nothing.
     """
 
     parameters: int
     seconds: float | None
-    activation_bytes: int
+    activation_bytes: int | None
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class EvaluationReport:
     Attributes:
         folder: Where it was written.
         record: What it says.
-        notes: What the reader should know of the set of cases.
+        notes: What the reader should know of the set of cases and of the model.
     """
 
     folder: Path

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pickle import UnpicklingError
 from statistics import fmean
+from traceback import format_exception_only
 from typing import Any
 
 import torch
@@ -27,18 +28,15 @@ def training_cost(model: TrainedModel, folds: Sequence[str]) -> TrainingCost:
         folds: Finished folds; the network is the same in all of them.
 
     Raises:
-        EvaluationError: A checkpoint is damaged, nnU-Net cannot rebuild the network, or the network does not run
-            without data.
+        EvaluationError: A checkpoint is damaged, or nnU-Net cannot rebuild the network.
     """
     seconds = [_seconds(model, fold) for fold in folds]
     known = [value for value in seconds if value is not None]
     predictor = _load(model, folds[0])
     network: nn.Module = getattr(predictor.network, "_orig_mod", predictor.network)
-    return TrainingCost(
-        parameters=parameter_count(network),
-        seconds=fmean(known) if len(known) == len(seconds) else None,
-        activation_bytes=_activation_bytes(model, network, _batch_shape(predictor)),
-    )
+    parameters = parameter_count(network)
+    activations, note = _activations(model.trainer, network, _batch_shape(predictor))
+    return TrainingCost(parameters, fmean(known) if len(known) == len(seconds) else None, activations, note)
 
 
 def parameter_count(network: nn.Module) -> int:
@@ -95,14 +93,16 @@ def _storage(tensor: Tensor) -> Any:
     return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
 
-def _activation_bytes(model: TrainedModel, network: nn.Module, shape: Sequence[int]) -> int:
+def _activations(trainer: str, network: nn.Module, shape: Sequence[int]) -> tuple[int | None, str]:
+    """The bytes of `activation_bytes`, or None and a sentence that says why they are unknown."""
     try:
-        return activation_bytes(network, shape)
-    except RuntimeError as error:
-        raise EvaluationError(
-            f"the network of {model.trainer} must run without data on PyTorch's meta device for its activations to be "
-            f"computed, but does not ({str(error).splitlines()[0]}): its cost cannot be told"
-        ) from error
+        return activation_bytes(network, shape), ""
+    # Without data a network of the user may raise anything, and its scores do not depend on this number.
+    except Exception as error:
+        reason = format_exception_only(error)[0].splitlines()[0].split(". ")[0]
+        return None, (
+            f"The activations of {trainer} are unknown: its network does not run on PyTorch's meta device ({reason})."
+        )
 
 
 def _batch_shape(predictor: Any) -> tuple[int, ...]:
