@@ -30,6 +30,21 @@ def check_replaceable(target: Path, overwrite: bool) -> None:
         raise UserError(f"{target} exists already: give --overwrite to replace it, or choose another one")
 
 
+def check_apart(output: Path, *inputs: Path) -> None:
+    """Check that writing a folder anew would not remove what it is made from.
+
+    Args:
+        output: The folder, resolved.
+        inputs: Files or folders that are read.
+
+    Raises:
+        UserError: The folder is or holds one of them.
+    """
+    for path in inputs:
+        if path.resolve().is_relative_to(output):
+            raise UserError(f"output must be a folder of its own, got {output}, which holds {path}: choose another one")
+
+
 @contextmanager
 def staged(target: Path, overwrite: bool) -> Iterator[Path]:
     """Give a hidden empty folder that becomes `target` when the block ends well, and disappears when it does not.

@@ -149,6 +149,12 @@ def test_other_cases_are_refused_and_leave_nothing(evaluations: list[Path], tmp_
     assert names(tmp_path) == before
 
 
+def test_evaluations_are_never_replaced(evaluations: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="output must be a folder of its own"):
+        compare(evaluations, evaluations[0], overwrite=True)
+    assert (evaluations[0] / "cases.csv").exists()
+
+
 def test_an_existing_report_is_replaced_only_when_asked(
     report: ComparisonReport, evaluations: list[Path], tmp_path: Path
 ) -> None:

@@ -219,6 +219,13 @@ def test_what_is_there_is_replaced_only_when_asked(report: EvaluationReport, cas
     assert evaluate(cases, replace(ORIGIN, seed=4), report.folder, overwrite=True).record.seed == 4
 
 
+@pytest.mark.parametrize("place", [".", "prediction", "truth"])
+def test_predictions_and_truth_are_never_replaced(cases: CaseSet, tmp_path: Path, place: str) -> None:
+    with pytest.raises(UserError, match=r"output must be a folder of its own, got .*, which holds"):
+        evaluate(cases, ORIGIN, tmp_path / place, overwrite=True)
+    assert cases.cases[0].prediction.exists()
+
+
 def test_ignored_pixels_are_not_counted(tmp_path: Path) -> None:
     truth = save(tmp_path / "truth.png", np.array([[0, 1, 1, 2], [0, 0, 1, 2]], np.uint8))
     prediction = save(tmp_path / "prediction.png", np.array([[0, 1, 1, 1], [0, 0, 0, 0]], np.uint8))

@@ -112,7 +112,7 @@ def test_existing_output_is_kept(dataset: Path, predictions: Path, tmp_path: Pat
 @pytest.mark.parametrize("above", [False, True])
 def test_output_that_holds_the_predictions_is_refused(dataset: Path, predictions: Path, above: bool) -> None:
     output = predictions.parent if above else predictions
-    with pytest.raises(ConversionError, match=r"output must be a folder of its own, got .*, which holds"):
+    with pytest.raises(UserError, match=r"output must be a folder of its own, got .*, which holds"):
         restore(predictions, dataset, output, overwrite=True)
     assert (predictions / "a.png").exists()
 

@@ -17,7 +17,7 @@ from nnunet_sgdc.comparison.report import GalleryEntry, Plot, Report, write_repo
 from nnunet_sgdc.comparison.results import MetricComparison
 from nnunet_sgdc.comparison.study import Study, read_study
 from nnunet_sgdc.comparison.table import cost_table
-from nnunet_sgdc.staging import check_replaceable, staged
+from nnunet_sgdc.staging import check_apart, check_replaceable, staged
 
 REPORT_NAME = "report.html"
 DIFFERENCES = "difference of each case to the baseline, their mean and its confidence interval"
@@ -79,6 +79,7 @@ def compare(
         OSError: Something cannot be read or written.
     """
     output = output.resolve()
+    check_apart(output, *sources)
     check_replaceable(output, overwrite)
     study = read_study(sources, baseline, allow)
     comparisons = compare_study(study, metrics, classes, seed=seed)

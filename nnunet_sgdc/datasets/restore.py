@@ -27,7 +27,7 @@ from nnunet_sgdc.datasets.record import CaseRecord, read_record
 from nnunet_sgdc.datasets.resizing import label_from_probabilities, resized_label
 from nnunet_sgdc.datasets.threads import in_threads
 from nnunet_sgdc.errors import counted, listed
-from nnunet_sgdc.staging import check_replaceable, staged
+from nnunet_sgdc.staging import check_apart, check_replaceable, staged
 
 COMMAND = "nnunet_sgdc-restore"
 LABEL_MODES = frozenset({"1", "L", "P", "I;16", "I"})
@@ -100,7 +100,7 @@ def restore(
 
     Raises:
         ConversionError: The predictions are not those of the data set.
-        UserError: The output exists.
+        UserError: The output exists, or holds the predictions or the data set.
         OSError: Something cannot be read or written.
     """
     record = read_record(dataset)
@@ -108,7 +108,7 @@ def restore(
         raise ConversionError(f"--submission needs a data set of one class, but {dataset} has {len(record.labels) - 1}")
     jobs = _jobs(predictions, {case.id: case for case in record.cases}, ".npz" if probabilities else ".png", dataset)
     output = output.resolve()
-    _check_apart(output, predictions, dataset)
+    check_apart(output, predictions, dataset)
     check_replaceable(output, overwrite)
     check_range("workers", workers, 1, 1024)
     with staged(output, overwrite) as folder:
@@ -150,14 +150,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--submission", action="store_true", help="name and value files as the ISIC challenge asks")
     add_storage_options(parser, "the output folder")
     return parser
-
-
-def _check_apart(output: Path, *inputs: Path) -> None:
-    for folder in inputs:
-        if folder.resolve().is_relative_to(output):
-            raise ConversionError(
-                f"output must be a folder of its own, got {output}, which holds {folder}: choose another one"
-            )
 
 
 def _dataset(named: str, raw: Path | None) -> Path:

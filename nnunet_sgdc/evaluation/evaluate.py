@@ -26,7 +26,7 @@ from nnunet_sgdc.evaluation.record import EvaluatedCase, EvaluationRecord, Train
 from nnunet_sgdc.evaluation.report import EvaluationReport
 from nnunet_sgdc.evaluation.scoring import ScoredCase, score_set
 from nnunet_sgdc.evaluation.summary import write_summary
-from nnunet_sgdc.staging import check_replaceable, staged
+from nnunet_sgdc.staging import check_apart, check_replaceable, staged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +65,11 @@ def evaluate(
         workers: Number of processes; None takes one per processor.
 
     Raises:
-        UserError: A file is no label map of the data set, sizes differ, or the output exists.
+        UserError: A file is no label map of the data set, sizes differ, or the output exists or holds what is read.
         OSError: Something cannot be read or written.
     """
     output = output.resolve()
+    check_apart(output, *_folders(cases))
     check_replaceable(output, overwrite)
     settings = settings or Settings()
     scored = score_set(cases, settings, isic, workers)
@@ -113,6 +114,11 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _without_nan(one) for name, one in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _folders(cases: CaseSet) -> set[Path]:
+    """All folders that files are read from."""
+    return {path.parent for case in cases.cases for path in (case.truth, case.prediction, *case.images)}
 
 
 def _evaluated(scored: ScoredCase) -> EvaluatedCase:

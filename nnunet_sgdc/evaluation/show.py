@@ -21,7 +21,7 @@ from nnunet_sgdc.evaluation.label_files import label_files
 from nnunet_sgdc.evaluation.metrics import ClassScores
 from nnunet_sgdc.evaluation.panel import Panel
 from nnunet_sgdc.evaluation.shown_case import ShownCase, mean_dice
-from nnunet_sgdc.staging import check_replaceable, staged
+from nnunet_sgdc.staging import check_apart, check_replaceable, staged
 
 SHEET_ROWS = 20
 # What stands for the probability 1 in a 16-bit PNG.
@@ -82,6 +82,7 @@ def show(
         OSError: Something cannot be read or written.
     """
     output = output.resolve()
+    check_apart(output, images, predictions, *([truth] if truth else []))
     check_replaceable(output, overwrite)
     found, skipped = _paired(images, predictions, truth, cases)
     labels = read_label_scheme(dataset_json or _find_dataset_json(predictions, images, truth))
