@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-# trainers/ becomes nnunet_sgdc.trainers only where setup.py has put it: types and imports are checked there.
+# planners/ and trainers/ become parts of nnunet_sgdc only where setup.py has put them: types and imports are checked there.
 BUILT := build/checked
 ROOT := ../..
 

@@ -1,7 +1,7 @@
 """Packaging of nnunet_sgdc.
 
-`trainers/` stands at the top of the repository because it is a door through which nnU-Net comes in; it is
-installed as `nnunet_sgdc.trainers`.
+`planners/` and `trainers/` stand at the top of the repository because they are the doors through which nnU-Net comes in;
+they are installed as `nnunet_sgdc.planners` and `nnunet_sgdc.trainers`.
 """
 
 from pathlib import Path
@@ -18,6 +18,8 @@ COMMANDS = {
     "nnunet_sgdc-demo": "nnunet_sgdc.demo:main",
     "nnunet_sgdc-doctor": "nnunet_sgdc.doctor:main",
     "nnunet_sgdc-evaluate": "nnunet_sgdc.evaluation.evaluate_command:main",
+    "nnunet_sgdc-plan": "nnunet_sgdc.planning.plan_command:main",
+    "nnunet_sgdc-profile": "nnunet_sgdc.profiling.profile_command:main",
     "nnunet_sgdc-restore": "nnunet_sgdc.datasets.restore:main",
     "nnunet_sgdc-show": "nnunet_sgdc.evaluation.show_command:main",
 }
@@ -31,8 +33,12 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10",
-    packages=[*LIBRARY, "nnunet_sgdc.trainers"],
-    package_dir={"nnunet_sgdc": "nnunet_sgdc", "nnunet_sgdc.trainers": "trainers"},
+    packages=[*LIBRARY, "nnunet_sgdc.planners", "nnunet_sgdc.trainers"],
+    package_dir={
+        "nnunet_sgdc": "nnunet_sgdc",
+        "nnunet_sgdc.planners": "planners",
+        "nnunet_sgdc.trainers": "trainers",
+    },
     package_data={
         "nnunet_sgdc": ["py.typed", "ext_trainers/*.py"],
         "nnunet_sgdc.comparison": ["report.css", "report.html.jinja", "report.js"],

@@ -90,6 +90,14 @@ class SGDCUNet(nn.Module):
         """Boundary logits of images of shape (B, input_channels, H, W), at the stride of the guidance."""
         return self._encode(x)[1]
 
+    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
+        """Size of all feature maps that a training keeps for an image, in elements, as nnU-Net's planner counts it.
+
+        Args:
+            input_size: Height and width of the image.
+        """
+        return int(self.encoder.compute_conv_feature_map_size(input_size))  # type: ignore[operator]
+
     def layer_scales(self) -> dict[int, float]:
         """Mean magnitude of the first LayerScale of every SGDC block, by the stride of its stage."""
         parameters = self.decoder.sgdc.named_parameters()

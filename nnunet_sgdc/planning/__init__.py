@@ -1,0 +1,1 @@
+"""The command that plans and preprocesses with our planners."""

@@ -1,0 +1,1 @@
+"""The command that tells what a training will cost before anyone trains."""
