@@ -52,14 +52,14 @@ def compiled(name: str, element: str, capability: int, **flags: bool):
 @needs_triton
 def test_kernels_compute_in_the_interpreter_what_they_should() -> None:
     ended = run_kernel_tests(TRITON_INTERPRET="1")
-    assert ended.returncode == 0, ended.stdout
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @needs_triton
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_kernels_compute_on_the_gpu_what_they_should() -> None:
     ended = run_kernel_tests()
-    assert ended.returncode == 0, ended.stdout
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @needs_triton
