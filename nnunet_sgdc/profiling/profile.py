@@ -95,6 +95,6 @@ def _ungrafted(setting: Setting, stock: Sequence[str]) -> list[str]:
         return []
     backbone = architecture["arch_kwargs"]["backbone"].split(".")[-1]
     return [
-        f"{setting.plans_name} names SGDC, so {' and '.join(stock)} would not train it as it is: these rows are of "
-        f"its backbone {backbone} without SGDC, at the same patch and batch size."
+        f"{setting.plans_name} names SGDC. To compare with, {' and '.join(stock)} had its backbone {backbone} without "
+        "SGDC, with the same patch and batch size."
     ]

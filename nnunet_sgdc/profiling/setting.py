@@ -73,13 +73,13 @@ def read_setting(dataset: str, plans_name: str, configuration: str) -> Setting:
             f"-p must name plans of {folder.name}, got {plans_name!r}, which is not among them ({there}): choose "
             f"others, or make them with {_planning(folder.name)} (nnunet_sgdc-plan makes those of our planners)"
         )
-    plans = _read_json(plans_file)
+    plans = _read_json(plans_file, "configurations")
     if configuration not in plans["configurations"]:
         raise ProfileError(
             f"-c must name a configuration of {plans_name}, got {configuration!r}: choose among "
             f"{listed(plans['configurations'])}"
         )
-    return Setting(folder.name, plans_name, configuration, plans, _read_json(folder / "dataset.json"))
+    return Setting(folder.name, plans_name, configuration, plans, _read_json(folder / "dataset.json", "labels"))
 
 
 def _dataset_folder(dataset: str) -> Path:
@@ -118,11 +118,15 @@ def _planning(name: str) -> str:
     return f"nnUNetv2_plan_and_preprocess -d {given} --no_pp"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, key: str) -> dict[str, Any]:
+    """The JSON object in a file of the data set, which must have this key."""
+    remedy = f"plan again with {_planning(path.parent.name)}"
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ProfileError(f"{path} must be there, but is missing: plan with {_planning(path.parent.name)}") from None
+        raise ProfileError(f"{path} must be there, but is missing: {remedy}") from None
     except ValueError as error:
-        raise ProfileError(f"{path} must be JSON, got other content ({error}): plan again") from error
+        raise ProfileError(f"{path} must be JSON, got other content ({error}): {remedy}") from error
+    if not isinstance(content, dict) or key not in content:
+        raise ProfileError(f"{path} must be nnU-Net's and have {key!r}, but has other content: {remedy}")
     return content

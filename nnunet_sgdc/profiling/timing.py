@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import median
 
 from tqdm import tqdm
@@ -33,7 +34,7 @@ def medians_in_turn(
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in tqdm(range(WARM_UP + repetitions), desc=what):
         for name in list(seconds):
-            taken = within_memory(lambda work=works[name]: _seconds(work, finish, clock))  # type: ignore[misc]
+            taken = within_memory(partial(_seconds, works[name], finish, clock))
             if taken is None:
                 del seconds[name]
             else:

@@ -15,14 +15,16 @@ import nnunetv2
 import torch
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-from nnunet_sgdc import trainers as ours
 from nnunet_sgdc.discovery import VARIABLE
 from nnunet_sgdc.errors import listed
 from nnunet_sgdc.profiling.errors import ProfileError
 from nnunet_sgdc.profiling.setting import Setting
 from nnunet_sgdc.profiling.ungraft import ungraft_architecture
+from nnunet_sgdc.trainers import __all__ as our_trainers
+from nnunet_sgdc.trainers import nnUNetTrainerSGDC
 
-NOT_FOUND = "Could not find requested nnunet trainer"
+# What nnU-Net says of names that no trainer has.
+REFUSALS = ("Could not find requested nnunet trainer", "must inherit from")
 CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
 
@@ -34,8 +36,8 @@ def find_trainer(name: str) -> type[Any]:
     """
     try:
         kind: type[Any] = recursive_find_trainer_class_by_name(name)
-    except RuntimeError as error:
-        if NOT_FOUND not in str(error):
+    except (RuntimeError, AssertionError) as error:
+        if not any(refusal in str(error) for refusal in REFUSALS):
             raise
         near = listed(get_close_matches(name, _known_names()))
         remedy = f"did you mean {near}?" if near else f"check it, and that {VARIABLE} names its folder"
@@ -45,7 +47,7 @@ def find_trainer(name: str) -> type[Any]:
 
 def has_sgdc(kind: type[Any]) -> bool:
     """Whether a trainer grafts SGDC onto the network of the plans."""
-    return issubclass(kind, ours.nnUNetTrainerSGDC)
+    return issubclass(kind, nnUNetTrainerSGDC)
 
 
 def make_trainer(kind: type[Any], setting: Setting, device: torch.device) -> Any:
@@ -105,4 +107,4 @@ def _known_names() -> list[str]:
     folders = [Path(nnunetv2.__path__[0], "training", "nnUNetTrainer")]
     folders += map(Path, filter(str.strip, os.environ.get(VARIABLE, "").split(os.pathsep)))
     texts = [path.read_text(encoding="utf-8", errors="replace") for folder in folders for path in folder.rglob("*.py")]
-    return [*ours.__all__, *(name for text in texts for name in CLASS.findall(text))]
+    return [*our_trainers, *(name for text in texts for name in CLASS.findall(text))]
