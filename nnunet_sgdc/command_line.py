@@ -29,8 +29,14 @@ def command_parser(command: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def run(command: str, action: Callable[[], object]) -> None:
-    """Print what the action returns; leaves with 1 and one sentence on an error and on Ctrl-C."""
+def run(command: str, action: Callable[[], object], unfinished: str = "nothing was written") -> None:
+    """Print what the action returns; leaves with 1 and one sentence on an error and on Ctrl-C.
+
+    Args:
+        command: Name of the command.
+        action: What it does.
+        unfinished: What remains of an action that is broken off.
+    """
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
         result = action()
@@ -38,9 +44,9 @@ def run(command: str, action: Callable[[], object]) -> None:
         _leave(command, f"error: {error}")
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        _leave(command, f"error: {place}{error.strerror or error}; put that right and start again, nothing was written")
+        _leave(command, f"error: {place}{error.strerror or error}; put that right and start again, {unfinished}")
     except KeyboardInterrupt:
-        _leave(command, "interrupted: nothing was written")
+        _leave(command, f"interrupted: {unfinished}")
     _print(result)
 
 

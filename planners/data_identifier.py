@@ -49,7 +49,7 @@ def choose_data_identifier(plans: dict[str, Any], folder: Path, cases: Mapping[s
         PlanningError: Plans of the data set are damaged.
     """
     wanted = preprocessing_of(plans)
-    uses = [
+    uses: list[tuple[str, str]] = [
         (_resolved(other)["data_identifier"], preprocessing_of(other))
         for other in plans_files(folder)
         if CONFIGURATION in other["configurations"]

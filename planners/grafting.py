@@ -33,14 +33,11 @@ class GraftingPlanner(ExperimentPlanner):
     sgdc: ClassVar[SGDCConfig] = SGDCConfig()
     default_plans_name: ClassVar[str]
     smallest_planned_batch: ClassVar[int | None] = None
+    plans_identifier: str
 
     def __init__(self, *args: Any, plans_name: str | None = None, **options: Any) -> None:
         super().__init__(*args, plans_name=plans_name or self.default_plans_name, **options)
-        if not 0 < self.UNet_vram_target_GB < math.inf:
-            raise PlanningError(
-                f"-gpu_memory_target must be a positive number of GB, got {self.UNet_vram_target_GB}: give what your "
-                "GPU has, or leave it out"
-            )
+        check_memory_target(self.UNet_vram_target_GB)
 
     @property
     def folder(self) -> Path:
@@ -134,6 +131,18 @@ class GraftingPlanner(ExperimentPlanner):
         target = share * estimate / self.UNet_reference_val_2d * self.UNet_reference_val_corresp_GB
         digit = 10 ** (math.floor(math.log10(target)) - 1)
         return f"{math.ceil(target / digit) * digit:.2g}"
+
+
+def check_memory_target(target: float) -> None:
+    """Check a memory target in GB; nnU-Net does not end with one below zero.
+
+    Raises:
+        PlanningError: It is no positive number.
+    """
+    if not 0 < target < math.inf:
+        raise PlanningError(
+            f"-gpu_memory_target must be a positive number of GB, got {target}: give what your GPU has, or leave it out"
+        )
 
 
 def _architecture(

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nnunet_sgdc.errors import listed
 from nnunet_sgdc.planners.errors import PlanningError
 
 # nnU-Net separates the parts of the name of a model by two underscores.
@@ -46,11 +45,10 @@ def check_plans_name(folder: Path, name: str, planner: str, default: str) -> Non
         raise PlanningError(
             f"-overwrite_plans_name must consist of letters, digits, '-' and single '_', got {name!r}: choose another"
         )
-    taken = (DEFAULT_NAMES | OTHER_FILES) - {default}
-    if name in taken:
+    if name != default and name in DEFAULT_NAMES | OTHER_FILES:
         raise PlanningError(
-            f"-overwrite_plans_name must be a name that nothing else has, got {name} (taken are "
-            f"{listed(sorted(taken))}): choose another, or leave it out for {default}"
+            f"-overwrite_plans_name must be a name of your own, got {name}, which is what nnU-Net or another planner "
+            f"calls its file: choose another, or leave it out for {default}"
         )
     path = folder / f"{name}.json"
     owner = read_json(path).get("experiment_planner_used") if path.exists() else planner
