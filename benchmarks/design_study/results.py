@@ -20,7 +20,7 @@ class Result:
         scores: Of each test set, by case and metric.
         layer_scales: Mean magnitude of LayerScale after each epoch, by the stride of its stage.
         parameters: Number of weights of the network.
-        seconds: How long training and prediction took.
+        seconds: How long training and prediction took by the clock, beside whatever else the machine did.
         train_losses: After each epoch.
     """
 

@@ -48,9 +48,8 @@ def _scores_table(results: Sequence[Result]) -> str:
     rows = []
     for variant, found in _by_variant(results):
         scores = [_spread(_by_seed(found, *column), DIGITS[column[1]]) for column in COLUMNS.values()]
-        seconds = fmean(sum(result.seconds.values()) for result in found)
-        rows.append([variant, str(len(found)), *scores, f"{found[0].parameters / 1e6:.2f} M", f"{seconds:.0f} s"])
-    return _table(["variant", "runs", *COLUMNS, "parameters", "time of a run"], rows)
+        rows.append([variant, str(len(found)), *scores, f"{found[0].parameters / 1e6:.2f} M"])
+    return _table(["variant", "runs", *COLUMNS, "parameters"], rows)
 
 
 def _spread(values: BySeed, digits: int) -> str:
