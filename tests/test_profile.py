@@ -443,6 +443,7 @@ def refused(arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
             "1 -p OtherPlans",
             r"-p .* 'OtherPlans', .* \(nnUNetPlans\): .* nnUNetv2_plan_and_preprocess -d 1 --no_pp.*",
         ),
+        ("1 -p nnUNetSGDCPlans", r"-p .* \(nnUNetPlans\): choose others, or make them with nnunet_sgdc-plan -d 1"),
         ("1 -p dataset", ".*dataset.json must be nnU-Net's and have 'configurations', .*: plan again with .*"),
         ("1 -c 3d_lowres", "-c .* of nnUNetPlans, got '3d_lowres': choose among 2d"),
         ("1 -tr nnUNetTrainerSGCD", "-tr .* got 'nnUNetTrainerSGCD': did you mean nnUNetTrainerSGDC, .*"),

@@ -71,7 +71,7 @@ def read_setting(dataset: str, plans_name: str, configuration: str) -> Setting:
         there = listed(sorted(path.stem for path in folder.glob("*Plans*.json"))) or "none"
         raise ProfileError(
             f"-p must name plans of {folder.name}, got {plans_name!r}, which is not among them ({there}): choose "
-            f"others, or make them with {_planning(folder.name)} (nnunet_sgdc-plan makes those of our planners)"
+            f"others, or make them with {_planning(folder.name, plans_name)}"
         )
     plans = _read_json(plans_file, "configurations")
     if configuration not in plans["configurations"]:
@@ -111,11 +111,14 @@ def _dataset_name(dataset: str) -> str:
         ) from error
 
 
-def _planning(name: str) -> str:
+def _planning(name: str, plans_name: str = "") -> str:
     """The command that plans a data set and preprocesses nothing."""
     number = name.removeprefix("Dataset")[:3]
     given = convert_dataset_name_to_id(name) if number.isdigit() else "DATASET"
-    return f"nnUNetv2_plan_and_preprocess -d {given} --no_pp"
+    # Our planners name their plans so.
+    return (
+        f"nnunet_sgdc-plan -d {given}" if "SGDC" in plans_name else f"nnUNetv2_plan_and_preprocess -d {given} --no_pp"
+    )
 
 
 def _read_json(path: Path, key: str) -> dict[str, Any]:
