@@ -64,11 +64,11 @@ def called_in(graph_module: torch.fx.GraphModule) -> set[str]:
 
 
 class Allocations(TorchDispatchMode):
-    """Count the bytes of all storages that operations make while the mode is on."""
+    """Note the bytes of the largest storage that operations make while the mode is on."""
 
     def __init__(self, *known: Tensor) -> None:
         super().__init__()
-        self.bytes = 0
+        self.largest = 0
         self.seen = WeakSet(tensor.untyped_storage() for tensor in known)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -76,7 +76,7 @@ class Allocations(TorchDispatchMode):
         for storage in (leaf.untyped_storage() for leaf in tree_leaves(results) if isinstance(leaf, Tensor)):
             if storage not in self.seen:
                 self.seen.add(storage)
-                self.bytes += storage.nbytes()
+                self.largest = max(self.largest, storage.nbytes())
         return results
 
 
@@ -94,12 +94,12 @@ def test_gradients_equal_finite_differences(size: int) -> None:
     assert torch.autograd.gradcheck(dynamic_conv2d, inputs((2, 4, 2, size, 3, 4), torch.float64))
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 700], ids=["one image and head at a time", "chunks that do not divide"])
+@pytest.mark.parametrize("block_bytes", [1, 700], ids=["one row of one head at a time", "blocks that do not divide"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_chunks_for_the_cache_change_nothing(shape: Shape, chunk_bytes: int, monkeypatch) -> None:
+def test_blocks_for_the_cache_change_nothing(shape: Shape, block_bytes: int, monkeypatch) -> None:
     x, kernels = inputs(shape, torch.float64)
     whole = differentiate(dynamic_conv2d, x, kernels)
-    monkeypatch.setattr(_in_place, "CPU_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(_in_place, "CPU_BLOCK_BYTES", block_bytes)
     assert_close(differentiate(dynamic_conv2d, x, kernels), whole, rtol=1e-14, atol=1e-14)
 
 
@@ -255,15 +255,15 @@ def test_forward_and_backward_allocate_no_unfolded_copy() -> None:
     x, kernels = inputs((1, 64, 1, 7, 32, 32))
     with Allocations(x, kernels) as allocations:
         torch.autograd.grad(dynamic_conv2d(x, kernels), (x, kernels), torch.ones_like(x))
-    # About 8 copies of the padded map over time, never all at once; unfold takes 49 at once.
-    assert allocations.bytes - kernels.nbytes < 12 * x.nbytes
+    # The gradient of the kernels has 49 channels here, the map 64.
+    assert allocations.largest == x.nbytes > kernels.nbytes
 
 
 def test_counting_allocations_sees_the_copy_that_unfold_makes() -> None:
     x, kernels = inputs((1, 64, 1, 7, 32, 32))
     with Allocations(x, kernels) as allocations:
         reference.dynamic_conv2d(x, kernels)
-    assert allocations.bytes >= 49 * x.nbytes
+    assert allocations.largest == 49 * x.nbytes
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch._subclasses import FakeTensorMode
 
-from nnunet_sgdc.ops import _triton
+from nnunet_sgdc.ops import _triton, dynamic_conv2d
 
 KERNELS_TESTS = Path(__file__).with_name("triton_kernels.py")
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
@@ -97,6 +97,24 @@ def test_kernels_that_are_asked_for_and_cannot_run_are_missed_with_a_reason(monk
         UserWarning, match="asks for Triton kernels, but they run on CUDA, not on cpu; continuing without"
     ):
         assert not _triton.chosen(*pair())
+
+
+@needs_triton
+def test_convolution_goes_on_without_the_kernels_that_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = dynamic_conv2d(*pair())
+    monkeypatch.setenv(_triton.VARIABLE, "1")
+    with pytest.warns(UserWarning, match="they run on CUDA"):
+        assert torch.equal(dynamic_conv2d(*pair()), expected)
+
+
+@needs_triton
+def test_compiled_graph_does_not_ask_for_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.compiler.reset()
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setenv(_triton.VARIABLE, "1")
+    monkeypatch.setattr(_triton, "forward", lambda *_: pytest.fail("the kernels ran"))
+    compiled_convolution = torch.compile(dynamic_conv2d, fullgraph=True, backend="eager")
+    assert compiled_convolution(*pair()).shape == (1, 4, 5, 5)
 
 
 def test_missing_triton_is_an_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:

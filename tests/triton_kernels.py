@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_dynamic_conv import apply, double, inputs
+from test_dynamic_conv import apply, differentiate, double, inputs
 from torch import Tensor
 from torch.testing import assert_close
 
-from nnunet_sgdc.ops import _in_place, _triton, _triton_kernels, reference
+from nnunet_sgdc.ops import _in_place, _triton, _triton_kernels, dynamic_conv2d, reference
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 # Batch, channels, heads, k, height, width.
@@ -42,6 +42,16 @@ def test_kernels_equal_the_plain_formulation(shape: Shape) -> None:
     exact_x, exact_kernels = double(x, kernels)
     output = reference.dynamic_conv2d(exact_x, exact_kernels)
     exact = output, *torch.autograd.grad(output, (exact_x, exact_kernels), grad.double())
+    assert_close([tensor.double() for tensor in actual], list(exact), rtol=1e-5, atol=1e-5)
+
+
+def test_convolution_and_its_gradients_go_through_the_kernels_when_asked_for(monkeypatch) -> None:
+    x, kernels = (tensor.requires_grad_() for tensor in tensors())
+    exact = differentiate(reference.dynamic_conv2d, *double(x, kernels))
+    monkeypatch.setenv(_triton.VARIABLE, "1")
+    for unfused in ("forward", "grad_x", "grad_kernels"):
+        monkeypatch.setattr(_in_place, unfused, lambda *_: pytest.fail("it went another way"))
+    actual = differentiate(dynamic_conv2d, x, kernels)
     assert_close([tensor.double() for tensor in actual], list(exact), rtol=1e-5, atol=1e-5)
 
 

@@ -12,6 +12,9 @@ There is no pooling: gates and kernels belong to single pixels.
 Deviations from the published module:
     - The published forward fails on a malformed einops pattern; the line is read as what it evidently means.
     - The dynamic convolution never builds the k * k unfolded copy of the map (see nnunet_sgdc.ops).
+    - LayerScale is folded into what comes before it (the static convolution, the norm of the dynamic one, the last
+      convolution of the MLP), so that nothing has to be kept for its gradient. Gated maps and the inside of the MLP are
+      computed again in the backward pass (see nnunet_sgdc.blocks.recomputation).
     - Kernel logits that overflow float16 are bounded before the softmax, which would make NaNs of infinities.
 """
 
@@ -19,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnunet_sgdc.blocks.layer_norm import LayerNorm2d
+from nnunet_sgdc.blocks.layer_norm import LayerNorm2d, layer_norm2d
+from nnunet_sgdc.blocks.recomputation import recomputed, recomputed_by_rows
 from nnunet_sgdc.ops import dynamic_conv2d
 
 LARGEST_HALF = torch.finfo(torch.float16).max
@@ -73,30 +77,56 @@ class SGDC(nn.Module):
         Returns:
             Map of shape (B, C, H, W).
         """
-        x = torch.addcmul(x, self.mixing_scale[:, None, None], self._mix(x, guidance))
-        return torch.addcmul(x, self.mlp_scale[:, None, None], self.mlp(self.mlp_norm(x)))
+        guidance = F.interpolate(guidance, size=x.shape[2:], mode="bilinear", align_corners=False)
+        x = x + self._mix(x, guidance)
+        return x + recomputed_by_rows(self._mlp, x, self.mlp[0].out_channels)
 
     def _mix(self, x: Tensor, guidance: Tensor) -> Tensor:
-        static_gate, dynamic_gate, kernels = self._gates_and_kernels(x, guidance)
-        static = self.static_conv(x * static_gate)
-        return torch.addcmul(static, dynamic_conv2d(self.mixing_norm(x), kernels), dynamic_gate)
+        """The static and the dynamic branch, gated, added and scaled."""
+        gates, kernels = self._gates_and_kernels(x + self.guidance_projection(guidance))
+        static_gate, dynamic_gate = gates.chunk(2, dim=1)
+        static = recomputed(self._convolve_static, x, static_gate)
+        return torch.addcmul(static, dynamic_conv2d(self._normalise_scaled(x), kernels), dynamic_gate)
 
-    def _gates_and_kernels(self, x: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        guidance = F.interpolate(guidance, size=x.shape[2:], mode="bilinear", align_corners=False)
-        channels = x.shape[1]
-        static_gate, dynamic_gate, logits = torch.split(
-            self.gates_and_kernels(x + self.guidance_projection(guidance)),
-            [channels, channels, self.num_heads * self.kernel_size**2],
-            dim=1,
-        )
+    def _gates_and_kernels(self, guided: Tensor) -> tuple[Tensor, Tensor]:
+        """Both gates, of shape (B, 2 C, H, W), and kernels of shape (B, heads, k * k, H, W).
+
+        The one published convolution is done in two, so that their outputs never have to be taken apart or joined.
+        """
+        conv, channels = self.gates_and_kernels, guided.shape[1]
+        gates_weight, kernels_weight = conv.weight.tensor_split([2 * channels])
+        gates_bias, kernels_bias = conv.bias.tensor_split([2 * channels])  # type: ignore[union-attr]
+        kernels = self._kernels(F.conv2d(guided, kernels_weight, kernels_bias))
+        return torch.sigmoid(F.conv2d(guided, gates_weight, gates_bias)), kernels
+
+    def _kernels(self, logits: Tensor) -> Tensor:
         if logits.dtype == torch.float16:
             logits = logits.clamp(-LARGEST_HALF, LARGEST_HALF)
-        kernels = torch.softmax(torch.unflatten(logits, 1, (self.num_heads, -1)), dim=2)
-        return torch.sigmoid(static_gate), torch.sigmoid(dynamic_gate), kernels
+        # Autocast would give float32 unless a type is named; softmax adds up in float32 inside anyway.
+        return torch.softmax(torch.unflatten(logits, 1, (self.num_heads, -1)), dim=2, dtype=logits.dtype)
+
+    def _convolve_static(self, x: Tensor, gate: Tensor) -> Tensor:
+        conv = self.static_conv
+        weight, bias = _scaled(conv, self.mixing_scale)
+        return F.conv2d(x * gate, weight, bias, padding=1, groups=x.shape[1])
+
+    def _normalise_scaled(self, x: Tensor) -> Tensor:
+        norm, scale = self.mixing_norm, self.mixing_scale
+        return layer_norm2d(x, norm.weight * scale, norm.bias * scale)
+
+    def _mlp(self, x: Tensor) -> Tensor:
+        expand, activate, contract = self.mlp
+        hidden = activate(expand(self.mlp_norm(x)))
+        return F.conv2d(hidden, *_scaled(contract, self.mlp_scale))
 
     def extra_repr(self) -> str:
         """Say what the submodules do not show."""
         return f"num_heads={self.num_heads}, kernel_size={self.kernel_size}"
+
+
+def _scaled(conv: nn.Conv2d, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution whose output channels are scaled."""
+    return conv.weight * scale[:, None, None, None], conv.bias * scale  # type: ignore[operator]
 
 
 def _check_arguments(channels: int, num_heads: int, kernel_size: int, mlp_ratio: float) -> None:

@@ -8,6 +8,8 @@ both are fused at the resolution of the shallow map.
 Deviations from the published module:
     - Sobel of the channel sum instead of a dense convolution with identical outputs, with finite gradients everywhere
       (see nnunet_sgdc.ops.sobel).
+    - The deep map is neither enlarged nor stacked onto the shallow one: each has its part of the fusing convolution,
+      and that of the deep map is computed at its own size (see nnunet_sgdc.ops.enlarged_conv).
     - The normalisation is an argument; BatchNorm, the default, is the published one.
 """
 
@@ -17,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnunet_sgdc.ops import sobel_magnitude
+from nnunet_sgdc.ops import conv2d_of_enlarged, sobel_magnitude
 
 Norm = Callable[[int], nn.Module]
 
@@ -66,9 +68,16 @@ class SGE(nn.Module):
         """
         deep = self.deep_refinement(_emphasise_edges(self.deep_projection(deep)))
         shallow = self.shallow_refinement(_emphasise_edges(self.shallow_projection(shallow)))
-        deep = F.interpolate(deep, size=shallow.shape[2:], mode="bilinear", align_corners=False)
-        fused = self.fusion(torch.cat([deep, shallow], dim=1))
+        fused = self._fuse(deep, shallow)
         return self.boundary_head(fused), self.guidance_head(fused)
+
+    def _fuse(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Convolve, normalise and rectify both maps, stacked at the size of the shallow one."""
+        conv, norm, relu = self.fusion
+        deep_weight, shallow_weight = conv.weight.split([deep.shape[1], shallow.shape[1]], dim=1)
+        size = (shallow.shape[2], shallow.shape[3])
+        fused = F.conv2d(shallow, shallow_weight, padding=1) + conv2d_of_enlarged(deep, deep_weight, size)
+        return relu(norm(fused))  # type: ignore[no-any-return]
 
 
 class Refinement(nn.Module):

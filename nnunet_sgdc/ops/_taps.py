@@ -2,10 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from itertools import product
+from types import EllipsisType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# An index of the last two axes.
+Area = tuple[EllipsisType, slice, slice]
 
 
 def kernel_size(kernels_shape: torch.Size) -> int:
@@ -28,6 +33,23 @@ def window(padded: Tensor, size: int, tap: int) -> Tensor:
 def windows(padded: Tensor, size: int) -> Iterator[Tensor]:
     """The views of a padded map that the size * size taps see."""
     return (window(padded, size, tap) for tap in range(size**2))
+
+
+def neighbourhoods(size: int, shape: torch.Size, rows: range) -> Iterator[tuple[int, Area, Area]]:
+    """For every tap, which pixels in some rows of a map (..., H, W) have that neighbour, and where it lies."""
+    row_spans, column_spans = (
+        [_spans(offset, length, among) for offset in range(-(size // 2), size // 2 + 1)]
+        for length, among in ((shape[-2], rows), (shape[-1], range(shape[-1])))
+    )
+    for tap, ((row, next_row), (column, next_column)) in enumerate(product(row_spans, column_spans)):
+        yield tap, (..., row, column), (..., next_row, next_column)
+
+
+def _spans(offset: int, length: int, among: range) -> tuple[slice, slice]:
+    """Along one axis: which pixels among some have a neighbour at an offset, and these neighbours."""
+    start = max(among.start, -offset)
+    stop = max(start, min(among.stop, length - offset))
+    return slice(start, stop), slice(start + offset, stop + offset)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -5,8 +5,9 @@ Every pixel p and every head has a kernel of its own (SGDC, Shi, Zhu and Swamy, 
     y[b, c, p] = sum_t kernels[b, head(c), t, p] * x[b, c, p + offset_t]
 
 The sum runs over the k * k taps as products of shifted views, so that no tensor k * k times as large as x ever exists;
-the backward pass reads x and the kernels again and keeps nothing else. Eager mode adds in place (`_in_place`); under
-torch.compile the same sums are written without mutation (`_fusible`).
+the backward pass reads x and the kernels again and keeps nothing else. Eager mode adds in place (`_in_place`) or,
+where asked to, runs fused kernels on the GPU (`_triton`); under torch.compile the same sums are written without
+mutation (`_fusible`).
 """
 
 import math
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
 
-from nnunet_sgdc.ops import _fusible, _in_place
+from nnunet_sgdc.ops import _fusible, _in_place, _triton
 
 
 def dynamic_conv2d(x: Tensor, kernels: Tensor) -> Tensor:
@@ -45,20 +46,23 @@ class _DynamicConv2d(Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, kernels: Tensor) -> Tensor:
         ctx.save_for_backward(x, kernels)
-        result: Tensor = _formulation().forward(x, kernels)
+        result: Tensor = _formulation(x, kernels).forward(x, kernels)
         return result
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, kernels = ctx.saved_tensors  # type: ignore[attr-defined]
         needs_x, needs_kernels = ctx.needs_input_grad  # type: ignore[attr-defined]
-        grad_x = _formulation().grad_x(grad, kernels) if needs_x else None
-        grad_kernels = _formulation().grad_kernels(grad, x, kernels.shape) if needs_kernels else None
+        formulation = _formulation(grad, kernels)
+        grad_x = formulation.grad_x(grad, kernels) if needs_x else None
+        grad_kernels = formulation.grad_kernels(grad, x, kernels.shape) if needs_kernels else None
         return grad_x, grad_kernels
 
 
-def _formulation() -> ModuleType:
-    return _fusible if torch.compiler.is_compiling() else _in_place
+def _formulation(x: Tensor, kernels: Tensor) -> ModuleType:
+    if torch.compiler.is_compiling():
+        return _fusible
+    return _triton if _triton.chosen(x, kernels) else _in_place
 
 
 def _check_shapes(x: Tensor, kernels: Tensor) -> None:
