@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -107,9 +109,12 @@ class GraftingPlanner(ExperimentPlanner):
         with written_beside(self.folder, name) as partial:
             self.plans_identifier = partial
             try:
-                super().save_plans(plans)
+                # nnU-Net would print the name of the copy.
+                with redirect_stdout(StringIO()):
+                    super().save_plans(plans)
             finally:
                 self.plans_identifier = name
+        print(f"Plans were saved to {self.folder / name}.json")
 
     def _too_small(self, shape: Sequence[float], estimates: Sequence[int], error: ValueError) -> PlanningError:
         if not estimates:

@@ -29,6 +29,7 @@ def test_operators_and_blocks_leave_nnunet_alone(module: str) -> None:
         "nnunet_sgdc.doctor",
         "nnunet_sgdc.evaluation.metrics",
         "nnunet_sgdc.evaluation.show_command",
+        "nnunet_sgdc.planning.plan_command",
     ],
 )
 def test_a_command_without_a_network_does_not_wait_for_torch(module: str) -> None:
