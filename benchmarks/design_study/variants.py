@@ -20,7 +20,6 @@ VARIANTS: dict[str, SGDCConfig | None] = {
     "strides 8, 16": replace(_base, strides=(8, 16)),
     "strides 4, 8": replace(_base, strides=(4, 8)),
     "stride 16": replace(_base, strides=(16,)),
-    "stride 4": replace(_base, strides=(4,)),
     "SGE width 32": replace(_base, sge_width=32),
     "SGE width 16": replace(_base, sge_width=16),
 }
