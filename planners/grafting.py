@@ -58,11 +58,16 @@ class GraftingPlanner(ExperimentPlanner):
     ) -> int:
         """Estimate with SGDC what nnU-Net estimates without: the feature maps of one image, in elements."""
         stock = _architecture(arch_class_name, arch_kwargs, arch_kwargs_req_import)
-        described = graft_architecture(stock, cls.sgdc)
+        grafted = graft_architecture(stock, cls.sgdc)
         # Only shapes matter here, so the weights need no memory.
         with torch.device("meta"):
             estimate: int = super().static_estimate_VRAM_usage(
-                patch_size, input_channels, output_channels, *described.values()
+                patch_size,
+                input_channels,
+                output_channels,
+                grafted["network_class_name"],
+                grafted["arch_kwargs"],
+                grafted["_kw_requires_import"],
             )
         return estimate
 
@@ -85,8 +90,10 @@ class GraftingPlanner(ExperimentPlanner):
             plan = super().get_plans_for_configuration(
                 spacing, median_shape, data_identifier, approximate_n_voxels_dataset, _cache
             )
-        except ValueError as error:
-            raise self._too_small(median_shape, list(_cache.values()), error) from error
+        # nnU-Net shrinks the patch until there is no stage left for SGDC, or an edge is nothing.
+        except (ValueError, ZeroDivisionError) as error:
+            possible = [estimate for estimate in _cache.values() if estimate > 0]
+            raise self._too_small(median_shape, possible, error) from error
         return {**plan, "architecture": graft_architecture(plan["architecture"], self.sgdc)}
 
     def plan_experiment(self) -> dict[str, Any]:
@@ -116,7 +123,7 @@ class GraftingPlanner(ExperimentPlanner):
                 self.plans_identifier = name
         print(f"Plans were saved to {self.folder / name}.json")
 
-    def _too_small(self, shape: Sequence[float], estimates: Sequence[int], error: ValueError) -> PlanningError:
+    def _too_small(self, shape: Sequence[float], estimates: Sequence[int], error: Exception) -> PlanningError:
         if not estimates:
             size = " x ".join(str(round(edge)) for edge in shape)
             return PlanningError(

@@ -165,11 +165,12 @@ def test_configurations_that_a_user_added_stay(preprocessed: Path) -> None:
     assert list(planned(nnUNetPlannerSGDC, preprocessed)["configurations"]) == ["2d", "2d_mine"]
 
 
+@pytest.mark.parametrize("shape", [(64, 64), (4, 200)], ids=str)
 @pytest.mark.parametrize("planner", [nnUNetPlannerSGDC, nnUNetPlannerSGDCResEncM])
 def test_a_target_too_small_is_one_sentence_with_the_smallest_that_works(
-    planner: type[ExperimentPlanner], preprocessed: Path
+    planner: type[ExperimentPlanner], shape: tuple[int, int], preprocessed: Path
 ) -> None:
-    write_fingerprint(preprocessed)
+    write_fingerprint(preprocessed, (1, *shape))
     with pytest.raises(PlanningError, match="must be at least") as refusal:
         planned(planner, preprocessed, gpu_memory_target_in_gb=1e-4)
     smallest = float(re.search(r"at least (\S+) GB", str(refusal.value))[1])
