@@ -40,5 +40,5 @@ def recomputed_by_rows(part: Callable[[Tensor], Tensor], x: Tensor, width: int) 
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return recomputed(part, x)
     row_bytes = x.shape[0] * width * x.shape[3] * x.element_size()
-    blocks = x.split(max(1, CPU_BLOCK_BYTES // row_bytes), dim=2)
+    blocks = torch.split(x, max(1, CPU_BLOCK_BYTES // row_bytes), dim=2)
     return torch.cat([recomputed(part, block) for block in blocks], dim=2)

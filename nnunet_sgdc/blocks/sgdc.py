@@ -18,6 +18,8 @@ Deviations from the published module:
     - Kernel logits that overflow float16 are bounded before the softmax, which would make NaNs of infinities.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,7 +59,7 @@ class SGDC(nn.Module):
         _check_arguments(channels, num_heads, kernel_size, mlp_ratio)
         self.num_heads, self.kernel_size = num_heads, kernel_size
         taps = num_heads * kernel_size**2
-        hidden = int(channels * mlp_ratio)
+        hidden = self.hidden = int(channels * mlp_ratio)
         self.guidance_projection = nn.Conv2d(guidance_channels, channels, 1)
         self.gates_and_kernels = nn.Conv2d(channels, 2 * channels + taps, 1)
         self.static_conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
@@ -79,7 +81,7 @@ class SGDC(nn.Module):
         """
         guidance = F.interpolate(guidance, size=x.shape[2:], mode="bilinear", align_corners=False)
         x = x + self._mix(x, guidance)
-        return x + recomputed_by_rows(self._mlp, x, self.mlp[0].out_channels)
+        return x + recomputed_by_rows(self._mlp, x, self.hidden)
 
     def _mix(self, x: Tensor, guidance: Tensor) -> Tensor:
         """The static and the dynamic branch, gated, added and scaled."""
@@ -124,9 +126,9 @@ class SGDC(nn.Module):
         return f"num_heads={self.num_heads}, kernel_size={self.kernel_size}"
 
 
-def _scaled(conv: nn.Conv2d, scale: Tensor) -> tuple[Tensor, Tensor]:
+def _scaled(conv: Any, scale: Tensor) -> tuple[Tensor, Tensor]:
     """Weight and bias of a convolution whose output channels are scaled."""
-    return conv.weight * scale[:, None, None, None], conv.bias * scale  # type: ignore[operator]
+    return conv.weight * scale[:, None, None, None], conv.bias * scale
 
 
 def _check_arguments(channels: int, num_heads: int, kernel_size: int, mlp_ratio: float) -> None:

@@ -14,6 +14,7 @@ Deviations from the published module:
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -73,6 +74,7 @@ class SGE(nn.Module):
 
     def _fuse(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Convolve, normalise and rectify both maps, stacked at the size of the shallow one."""
+        conv: Any
         conv, norm, relu = self.fusion
         deep_weight, shallow_weight = conv.weight.split([deep.shape[1], shallow.shape[1]], dim=1)
         size = (shallow.shape[2], shallow.shape[3])

@@ -1,11 +1,14 @@
 """The decoder of nnU-Net's U-Net with SGDC after some of its stages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nnunet_sgdc.blocks import SGDC
+from nnunet_sgdc.networks.activation_memory import sgdc_feature_map_size
 from nnunet_sgdc.networks.graft import Graft
 
 
@@ -40,6 +43,21 @@ class SGDCDecoder(nn.Module):
         self._deep_supervision = enabled
         for head in self.seg_layers[:-1]:
             head.requires_grad_(enabled)
+
+    def compute_conv_feature_map_size(self, sizes: Sequence[Sequence[int]]) -> int:
+        """Size of the feature maps of an image, in elements, by which nnU-Net's planner estimates memory.
+
+        Args:
+            sizes: Height and width of every stage, the coarsest first.
+        """
+        layers: Any = zip(self.stages, self.transpconvs, self.seg_layers, sizes, strict=True)
+        stock = sum(
+            stage.compute_conv_feature_map_size(size) + prod(size) * (enlarge.out_channels + head.out_channels)
+            for stage, enlarge, head, size in layers
+        )
+        grafts: Any = self.sgdc.items()
+        grafted = sum(sgdc_feature_map_size(graft.seg_layers, sizes[int(index)]) for index, graft in grafts)
+        return int(stock + grafted)
 
     def forward(self, skips: list[Tensor], guidance: Tensor) -> list[Tensor]:
         """Decode encoder maps.

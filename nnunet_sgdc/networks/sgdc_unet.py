@@ -6,6 +6,7 @@ with a small LayerScale, the grafted network computes what the stock network wit
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nnunet_sgdc.blocks import SGDC, SGE
+from nnunet_sgdc.networks.activation_memory import sge_feature_map_size
 from nnunet_sgdc.networks.config import SGDCConfig
 from nnunet_sgdc.networks.decoder import SGDCDecoder
 from nnunet_sgdc.networks.graft import Graft
@@ -91,12 +93,20 @@ class SGDCUNet(nn.Module):
         return self._encode(x)[1]
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
-        """Size of all feature maps that a training keeps for an image, in elements, as nnU-Net's planner counts it.
+        """Size of the feature maps of an image, in elements, by which nnU-Net's planner estimates memory.
+
+        The stock part is counted as nnU-Net counts it, SGE and SGDC by what they keep (see activation_memory).
 
         Args:
             input_size: Height and width of the image.
         """
-        return int(self.encoder.compute_conv_feature_map_size(input_size))  # type: ignore[operator]
+        encoder: Any = self.encoder
+        sizes = list(accumulate(encoder.strides, _divided, initial=list(input_size)))[1:]
+        return (
+            int(encoder.compute_conv_feature_map_size(input_size))
+            + sge_feature_map_size(self.sge.seg_layers, sizes[-1], sizes[self.guidance_stage])  # type: ignore[arg-type]
+            + self.decoder.compute_conv_feature_map_size(sizes[-2::-1])
+        )
 
     def layer_scales(self) -> dict[int, float]:
         """Mean magnitude of the first LayerScale of every SGDC block, by the stride of its stage."""
@@ -112,6 +122,10 @@ class SGDCUNet(nn.Module):
     def initialize(self, module: nn.Module) -> None:
         """Initialise one module as the backbone would; nnU-Net applies this to all of them."""
         self.backbone.initialize(module)
+
+
+def _divided(size: Sequence[int], stride: Sequence[int]) -> list[int]:
+    return [length // step for length, step in zip(size, stride, strict=True)]
 
 
 def _require_2d(conv_op: type[nn.Module]) -> None:
