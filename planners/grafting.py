@@ -91,7 +91,7 @@ class GraftingPlanner(ExperimentPlanner):
                 spacing, median_shape, data_identifier, approximate_n_voxels_dataset, _cache
             )
         # nnU-Net shrinks the patch until there is no stage left for SGDC, or an edge is nothing.
-        except (ValueError, ZeroDivisionError) as error:
+        except (ValueError, ArithmeticError) as error:
             possible = [estimate for estimate in _cache.values() if estimate > 0]
             raise self._too_small(median_shape, possible, error) from error
         return {**plan, "architecture": graft_architecture(plan["architecture"], self.sgdc)}
