@@ -17,7 +17,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, distributed
 
 from nnunet_sgdc import trainers
-from nnunet_sgdc.networks import SGDCConfig, SGDCUNet
+from nnunet_sgdc.networks import SGDCConfig, SGDCUNet, graft_plans, planned_options
 from nnunet_sgdc.trainers import nnUNetTrainerSGDC, nnUNetTrainerSGDC_demo
 
 PLAIN = "dynamic_network_architectures.architectures.unet.PlainConvUNet"
@@ -226,6 +226,18 @@ def test_the_configuration_in_the_plans_wins_over_that_of_the_class(make_trainer
     plans = make_trainer(nnUNetTrainerSGDC_k3).plans_manager
     network = nnUNetTrainerSGDC.build_network_architecture(plans, plans.get_configuration("2d"), 1, 3, False)
     assert network.config == SGDCConfig(kernel_size=3)
+
+
+def test_options_that_a_trainer_chose_are_not_overruled_in_silence(make_trainer: MakeTrainer) -> None:
+    plans = graft_plans(stock_plans(), "2d", SGDCConfig(kernel_size=5))
+    with pytest.raises(ValueError, match=r"k3\.sgdc must be what the plans nnUNetPlans hold, .*kernel_size=5.* plan with"):
+        make_trainer(nnUNetTrainerSGDC_k3, plans=plans)
+
+
+def test_plans_with_the_options_of_the_trainer_are_taken(make_trainer: MakeTrainer) -> None:
+    plans = graft_plans(stock_plans(), "2d", nnUNetTrainerSGDC_k3.sgdc)
+    trainer = make_trainer(nnUNetTrainerSGDC_k3, plans=plans)
+    assert planned_options(trainer.plans_manager.plans, "2d") == nnUNetTrainerSGDC_k3.sgdc
 
 
 @pytest.mark.parametrize("backbone", [PLAIN, RESIDUAL])

@@ -13,7 +13,7 @@ from torch import distributed, nn
 
 from nnunet_sgdc.errors import UserError
 from nnunet_sgdc.losses import BoundaryConfig, BoundaryLoss, BoundarySupervisedLoss
-from nnunet_sgdc.networks import SGDCConfig, SGDCUNet, graft_architecture, graft_plans
+from nnunet_sgdc.networks import SGDCConfig, SGDCUNet, graft_architecture, graft_plans, planned_options
 from nnunet_sgdc.trainers.progress import plot_progress
 from nnunet_sgdc.trainers.validation_pictures import draw_validation
 
@@ -52,6 +52,7 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
         dataset_json: dict[str, Any],
         device: torch.device = torch.device("cuda"),  # noqa: B008  nnU-Net's own signature
     ) -> None:
+        self._check_planned_options(plans, configuration)
         super().__init__(graft_plans(plans, configuration, self.sgdc), configuration, fold, dataset_json, device)
         self.num_epochs = self.epochs
         self.num_iterations_per_epoch = self.iterations_per_epoch
@@ -122,6 +123,15 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
         super().perform_actual_validation(save_probabilities)
         if self.validation_pictures > 0 and self.local_rank == 0:
             self._draw_validation()
+
+    def _check_planned_options(self, plans: dict[str, Any], configuration: str) -> None:
+        """Plans that hold options of SGDC win over the defaults, but must not silently win over chosen options."""
+        planned = planned_options(plans, configuration)
+        if planned not in (None, self.sgdc) and self.sgdc != SGDCConfig():
+            raise ValueError(
+                f"{type(self).__name__}.sgdc must be what the plans {plans['plans_name']} hold, {planned}, got "
+                f"{self.sgdc}: train with plans of stock nnU-Net, or plan with a planner that has the same options"
+            )
 
     @property
     def plain_network(self) -> SGDCUNet:

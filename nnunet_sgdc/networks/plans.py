@@ -24,7 +24,7 @@ def graft_architecture(architecture: dict[str, Any], config: SGDCConfig) -> dict
     Returns:
         An `architecture` entry for `get_network_from_plans`.
     """
-    if architecture["network_class_name"] == NETWORK_CLASS:
+    if _is_grafted(architecture):
         return architecture
     backbone = architecture["network_class_name"]
     return {
@@ -32,6 +32,17 @@ def graft_architecture(architecture: dict[str, Any], config: SGDCConfig) -> dict
         "arch_kwargs": {**deepcopy(architecture["arch_kwargs"]), "backbone": backbone, "sgdc": config.to_dict()},
         "_kw_requires_import": [*architecture["_kw_requires_import"], "backbone"],
     }
+
+
+def planned_options(plans: dict[str, Any], configuration: str) -> SGDCConfig | None:
+    """Options of SGDC that one configuration of plans holds; None if it has a stock architecture.
+
+    Args:
+        plans: nnU-Net's plans.
+        configuration: Name of the configuration.
+    """
+    architecture = PlansManager(plans).get_configuration(configuration).configuration["architecture"]
+    return SGDCConfig.from_dict(architecture["arch_kwargs"]["sgdc"]) if _is_grafted(architecture) else None
 
 
 def graft_plans(plans: dict[str, Any], configuration: str, config: SGDCConfig) -> dict[str, Any]:
@@ -57,3 +68,7 @@ def graft_plans(plans: dict[str, Any], configuration: str, config: SGDCConfig) -
     grafted = deepcopy(plans)
     grafted["configurations"][configuration]["architecture"] = graft_architecture(resolved["architecture"], config)
     return grafted
+
+
+def _is_grafted(architecture: dict[str, Any]) -> bool:
+    return bool(architecture["network_class_name"] == NETWORK_CLASS)
