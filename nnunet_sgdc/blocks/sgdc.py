@@ -13,8 +13,8 @@ Deviations from the published module:
     - The published forward fails on a malformed einops pattern; the line is read as what it evidently means.
     - The dynamic convolution never builds the k * k unfolded copy of the map (see nnunet_sgdc.ops).
     - LayerScale is folded into what comes before it (the static convolution, the norm of the dynamic one, the last
-      convolution of the MLP), so that nothing has to be kept for its gradient. Gated maps and the inside of the MLP are
-      computed again in the backward pass (see nnunet_sgdc.blocks.recomputation).
+      convolution of the MLP), so that nothing has to be kept for its gradient. Guided and gated maps and the inside of
+      the MLP are computed again in the backward pass (see nnunet_sgdc.blocks.recomputation).
     - Kernel logits that overflow float16 are bounded before the softmax, which would make NaNs of infinities.
 """
 
@@ -85,21 +85,23 @@ class SGDC(nn.Module):
 
     def _mix(self, x: Tensor, guidance: Tensor) -> Tensor:
         """The static and the dynamic branch, gated, added and scaled."""
-        gates, kernels = self._gates_and_kernels(x + self.guidance_projection(guidance))
+        # The one published convolution is done in two, so that its outputs never have to be taken apart or joined.
+        gates_end = 2 * x.shape[1]
+        gates = torch.sigmoid(self._predict(x, guidance, slice(gates_end)))
+        kernels = self._kernels(self._predict(x, guidance, slice(gates_end, None)))
         static_gate, dynamic_gate = gates.chunk(2, dim=1)
         static = recomputed(self._convolve_static, x, static_gate)
         return torch.addcmul(static, dynamic_conv2d(self._normalise_scaled(x), kernels), dynamic_gate)
 
-    def _gates_and_kernels(self, guided: Tensor) -> tuple[Tensor, Tensor]:
-        """Both gates, of shape (B, 2 C, H, W), and kernels of shape (B, heads, k * k, H, W).
+    def _predict(self, x: Tensor, guidance: Tensor, outputs: slice) -> Tensor:
+        """Some of the logits of gates and kernels, of shape (B, ..., H, W)."""
+        conv: Any = self.gates_and_kernels
+        weight, bias = conv.weight[outputs], conv.bias[outputs]
 
-        The one published convolution is done in two, so that their outputs never have to be taken apart or joined.
-        """
-        conv, channels = self.gates_and_kernels, guided.shape[1]
-        gates_weight, kernels_weight = conv.weight.tensor_split([2 * channels])
-        gates_bias, kernels_bias = conv.bias.tensor_split([2 * channels])  # type: ignore[union-attr]
-        kernels = self._kernels(F.conv2d(guided, kernels_weight, kernels_bias))
-        return torch.sigmoid(F.conv2d(guided, gates_weight, gates_bias)), kernels
+        def logits(x: Tensor, guidance: Tensor) -> Tensor:
+            return F.conv2d(x + self.guidance_projection(guidance), weight, bias)
+
+        return recomputed(logits, x, guidance)
 
     def _kernels(self, logits: Tensor) -> Tensor:
         if logits.dtype == torch.float16:

@@ -22,9 +22,9 @@ def sgdc_feature_map_size(block: SGDC, size: Sequence[int]) -> int:
         size: Height and width of its map.
     """
     channels, taps = block.static_conv.out_channels, block.num_heads * block.kernel_size**2
-    # x + projected guidance, both gates, the normalised map, its dynamic convolution, and the sums after both branches;
+    # Both gates, the normalised map, its dynamic convolution, and the sums after both branches;
     # the map that comes in is kept by the stock network, too.
-    maps = 7 * channels
+    maps = 6 * channels
     mean_and_deviation = 2
     per_pixel = maps + taps + mean_and_deviation + block.guidance_projection.in_channels
     return per_pixel * prod(size) // MAPS_PER_CONVOLUTION
