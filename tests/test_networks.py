@@ -1,4 +1,4 @@
-"""The grafted network keeps nnU-Net's contract; oracles are nnU-Net's own network, its loaders and DDP."""
+"""The grafted network keeps nnU-Net's contract; oracles are nnU-Net's own network and its loaders."""
 
 import copy
 import io
@@ -12,9 +12,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
-from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 from unets import PLAIN, RESIDUAL, SMALL, architecture, build, grafted, stock, tiny
 
@@ -270,54 +269,10 @@ def test_duplicates_compute_the_same_and_obey_the_switch(duplicate) -> None:
     assert isinstance(network(x), list)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_gives_finite_outputs_and_gradients(dtype: torch.dtype) -> None:
-    network = grafted()
-    with torch.autocast("cpu", dtype=dtype):
-        outputs = network(images())
-    loss(outputs).backward()
-    assert all(output.isfinite().all() for output in outputs)
-    assert all(weight.grad.isfinite().all() for weight in network.parameters())
-
-
 def test_blank_images_give_finite_gradients() -> None:
     network = grafted()
     loss(network(torch.zeros(2, 3, 64, 64))).backward()
     assert all(weight.grad.isfinite().all() for weight in network.parameters())
-
-
-def train_in_one_of_two_processes(rank: int, folder: Path) -> None:
-    """Two steps of DDP on data of its own, with deep supervision and without; keeps the weights that come out."""
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    torch.set_num_threads(1)
-    for deep_supervision in (True, False):
-        torch.manual_seed(0)
-        network = DistributedDataParallel(tiny(deep_supervision=deep_supervision))
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-        torch.manual_seed(rank)
-        # The second forward is where DDP complains of weights that got no gradient in the first step.
-        for _ in range(2):
-            optimizer.zero_grad()
-            loss(network(images())).backward()
-            optimizer.step()
-        torch.save(network.module.state_dict(), folder / f"{deep_supervision}{rank}.pt")
-    distributed.destroy_process_group()
-
-
-@pytest.fixture(scope="module")
-def trained_by_two(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("ddp")
-    torch.multiprocessing.spawn(train_in_one_of_two_processes, (folder,), nprocs=2)
-    return folder
-
-
-@pytest.mark.parametrize("deep_supervision", [True, False])
-def test_two_processes_train_the_same_weights(trained_by_two: Path, deep_supervision: bool) -> None:
-    first, second = (torch.load(trained_by_two / f"{deep_supervision}{rank}.pt") for rank in (0, 1))
-    torch.manual_seed(0)
-    start = tiny(deep_supervision=deep_supervision).state_dict()
-    assert_close(first, second, rtol=0, atol=0)
-    assert not torch.equal(first["decoder.seg_layers.1.weight"], start["decoder.seg_layers.1.weight"])
 
 
 # Options and plans
