@@ -19,20 +19,13 @@ from unets import PLAIN, RESIDUAL, SMALL, grafted
 from nnunet_sgdc.networks import SGDCUNet
 from nnunet_sgdc.trainers import nnUNetTrainerSGDC
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BACKBONES = [PLAIN, RESIDUAL]
 HALF = [torch.float16, torch.bfloat16]
 SIDE = 32
 # Ten times nnU-Net's.
 LARGE_LEARNING_RATE = 0.1
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """In networks this small, threads wait for each other longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from unets import THREE_STAGES, architecture, build
 from nnunet_sgdc.blocks import SGDC
 from nnunet_sgdc.discovery import TRAINER_FOLDER, VARIABLE
 from nnunet_sgdc.evaluation.training_cost import activation_bytes, parameter_count
-from nnunet_sgdc.networks import SGDCConfig, graft_architecture
+from nnunet_sgdc.networks import SGDCConfig, graft_architecture, ungraft_architecture
 from nnunet_sgdc.profiling.batch import random_batch
 from nnunet_sgdc.profiling.counting import Counts, count
 from nnunet_sgdc.profiling.device import find_device
@@ -34,7 +33,8 @@ from nnunet_sgdc.profiling.setting import Setting, read_setting
 from nnunet_sgdc.profiling.table import as_text, ratios, write_csv
 from nnunet_sgdc.profiling.timing import WARM_UP, medians_in_turn
 from nnunet_sgdc.profiling.trainers import find_trainer, make_trainer, quarantine
-from nnunet_sgdc.profiling.ungraft import ungraft_architecture
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
 STOCK, OURS = "nnUNetTrainer", "nnUNetTrainerSGDC"
@@ -129,15 +129,6 @@ def our_trainers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(TRAINER_FOLDER))
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads of tiny networks wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def trainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "trainers"
@@ -189,7 +180,8 @@ def test_a_block_of_sgdc_counts_its_dynamic_convolution() -> None:
     block = SGDC(channels=8, guidance_channels=4, num_heads=2, kernel_size=5, mlp_ratio=3.0)
     guidance, gates_and_kernels, static, mlp = 4 * 8, 8 * (2 * 8 + 2 * 25), 8 * 9, 2 * 8 * 24
     dynamic = 8 * 25
-    expected = 2 * (guidance + gates_and_kernels + static + dynamic + mlp) * 16 * 16
+    # Gates and kernels each project the guidance, so that the sum need not be kept.
+    expected = 2 * (2 * guidance + gates_and_kernels + static + dynamic + mlp) * 16 * 16
     assert forward_flops(Guided(block).to("meta"), (1, 8, 16, 16)) == expected
 
 

@@ -1,7 +1,21 @@
 """nnU-Net's networks with SGDC grafted on."""
 
 from nnunet_sgdc.networks.config import SGDCConfig
-from nnunet_sgdc.networks.plans import graft_architecture, graft_plans, planned_options
+from nnunet_sgdc.networks.plans import (
+    graft_architecture,
+    graft_plans,
+    is_grafted,
+    planned_options,
+    ungraft_architecture,
+)
 from nnunet_sgdc.networks.sgdc_unet import SGDCUNet
 
-__all__ = ["SGDCConfig", "SGDCUNet", "graft_architecture", "graft_plans", "planned_options"]
+__all__ = [
+    "SGDCConfig",
+    "SGDCUNet",
+    "graft_architecture",
+    "graft_plans",
+    "is_grafted",
+    "planned_options",
+    "ungraft_architecture",
+]

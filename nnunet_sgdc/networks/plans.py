@@ -3,6 +3,7 @@
 With it `get_network_from_plans` alone rebuilds the network, whatever the defaults of a later version are.
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -11,6 +12,15 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_sgdc.networks.config import SGDCConfig
 
 NETWORK_CLASS = "nnunet_sgdc.networks.SGDCUNet"
+
+
+# What grafting adds to the options of the backbone.
+GRAFTED = ("backbone", "sgdc")
+
+
+def is_grafted(architecture: Mapping[str, Any]) -> bool:
+    """Whether an `architecture` entry of nnU-Net's plans names our network."""
+    return bool(architecture.get("network_class_name") == NETWORK_CLASS)
 
 
 def graft_architecture(architecture: dict[str, Any], config: SGDCConfig) -> dict[str, Any]:
@@ -24,13 +34,33 @@ def graft_architecture(architecture: dict[str, Any], config: SGDCConfig) -> dict
     Returns:
         An `architecture` entry for `get_network_from_plans`.
     """
-    if _is_grafted(architecture):
+    if is_grafted(architecture):
         return architecture
     backbone = architecture["network_class_name"]
     return {
         "network_class_name": NETWORK_CLASS,
         "arch_kwargs": {**deepcopy(architecture["arch_kwargs"]), "backbone": backbone, "sgdc": config.to_dict()},
         "_kw_requires_import": [*architecture["_kw_requires_import"], "backbone"],
+    }
+
+
+def ungraft_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Describe the backbone of an architecture, as it was before `graft_architecture`.
+
+    Args:
+        architecture: The `architecture` entry of a configuration in nnU-Net's plans; one without SGDC is returned as
+            it is.
+
+    Returns:
+        An `architecture` entry for `get_network_from_plans`.
+    """
+    if not is_grafted(architecture):
+        return architecture
+    options = architecture["arch_kwargs"]
+    return {
+        "network_class_name": options["backbone"],
+        "arch_kwargs": {name: deepcopy(value) for name, value in options.items() if name not in GRAFTED},
+        "_kw_requires_import": [name for name in architecture["_kw_requires_import"] if name not in GRAFTED],
     }
 
 
@@ -42,7 +72,7 @@ def planned_options(plans: dict[str, Any], configuration: str) -> SGDCConfig | N
         configuration: Name of the configuration.
     """
     architecture = PlansManager(plans).get_configuration(configuration).configuration["architecture"]
-    return SGDCConfig.from_dict(architecture["arch_kwargs"]["sgdc"]) if _is_grafted(architecture) else None
+    return SGDCConfig.from_dict(architecture["arch_kwargs"]["sgdc"]) if is_grafted(architecture) else None
 
 
 def graft_plans(plans: dict[str, Any], configuration: str, config: SGDCConfig) -> dict[str, Any]:
@@ -68,7 +98,3 @@ def graft_plans(plans: dict[str, Any], configuration: str, config: SGDCConfig) -
     grafted = deepcopy(plans)
     grafted["configurations"][configuration]["architecture"] = graft_architecture(resolved["architecture"], config)
     return grafted
-
-
-def _is_grafted(architecture: dict[str, Any]) -> bool:
-    return bool(architecture["network_class_name"] == NETWORK_CLASS)

@@ -7,13 +7,13 @@ from functools import partial
 import torch
 from tqdm import tqdm
 
+from nnunet_sgdc.networks import is_grafted
 from nnunet_sgdc.profiling.counting import Counts, count
 from nnunet_sgdc.profiling.device import describe_device
 from nnunet_sgdc.profiling.errors import ProfileError
 from nnunet_sgdc.profiling.measuring import Measurements, measure
 from nnunet_sgdc.profiling.setting import Setting
 from nnunet_sgdc.profiling.trainers import find_trainer, has_sgdc, make_trainer, quarantine
-from nnunet_sgdc.profiling.ungraft import is_grafted
 
 CPU = torch.device("cpu")
 

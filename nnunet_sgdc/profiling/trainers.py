@@ -17,9 +17,9 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunet_sgdc.discovery import VARIABLE
 from nnunet_sgdc.errors import listed
+from nnunet_sgdc.networks import ungraft_architecture
 from nnunet_sgdc.profiling.errors import ProfileError
 from nnunet_sgdc.profiling.setting import Setting
-from nnunet_sgdc.profiling.ungraft import ungraft_architecture
 from nnunet_sgdc.trainers import __all__ as our_trainers
 from nnunet_sgdc.trainers import nnUNetTrainerSGDC
 
