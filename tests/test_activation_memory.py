@@ -23,7 +23,7 @@ from nnunet_sgdc.networks.activation_memory import (
 FLOAT = 4
 CONFIGURATIONS = [
     SGDCConfig(),
-    SGDCConfig(strides=(8, 16), kernel_size=5, sge_width=32),
+    SGDCConfig(strides=(8, 16), kernel_size=5, sge_ratio=0.25),
     SGDCConfig(strides=(2, 4), num_heads=8, kernel_size=3, guidance_channels=32),
 ]
 # Edges that five stages divide without remainder.

@@ -126,13 +126,19 @@ def test_blocks_stand_at_the_strides_of_the_options(strides: tuple[int, ...]) ->
 
 
 def test_options_reach_the_blocks() -> None:
-    config = SGDCConfig((4,), 5, num_heads=2, guidance_channels=6, mlp_ratio=2, layer_scale=0.25, sge_width=10)
+    config = SGDCConfig((4,), 5, num_heads=2, guidance_channels=6, mlp_ratio=2, layer_scale=0.25, sge_ratio=0.3125)
     network = grafted(config=config)
     (block,) = (module for module in network.modules() if isinstance(module, SGDC))
     expected = SGDC(32, guidance_channels=6, num_heads=2, kernel_size=5, mlp_ratio=2, layer_scale=0.25)
     assert repr(block) == repr(expected)
     assert_close(block.mlp_scale, expected.mlp_scale)
     assert network.sge.seg_layers.boundary_head.in_channels == 10
+
+
+@pytest.mark.parametrize(("ratio", "width"), [(0.25, 8), (1.0, 32), (0.001, 1)])
+def test_sge_is_as_wide_as_its_share_of_the_stage_that_it_reads(ratio: float, width: int) -> None:
+    network = grafted(config=replace(SMALL, sge_ratio=ratio))
+    assert network.sge.seg_layers.boundary_head.in_channels == width
 
 
 def test_normalisation_of_sge_is_that_of_the_plans() -> None:
@@ -279,7 +285,7 @@ def test_blank_images_give_finite_gradients() -> None:
 
 
 def test_options_survive_json() -> None:
-    config = SGDCConfig(strides=(2, 4), kernel_size=5, layer_scale=1e-3, sge_width=24)
+    config = SGDCConfig(strides=(2, 4), kernel_size=5, layer_scale=1e-3, sge_ratio=0.5)
     assert SGDCConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
@@ -288,7 +294,7 @@ def test_options_that_are_left_out_have_their_defaults() -> None:
 
 
 def test_options_can_be_a_key_even_when_read_from_a_list() -> None:
-    assert {SGDCConfig(strides=[4, 8, 16])} == {SGDCConfig()}
+    assert {SGDCConfig(strides=[4, 8])} == {SGDCConfig()}
 
 
 def test_unknown_option_is_named() -> None:
@@ -313,7 +319,7 @@ def test_unknown_option_is_named() -> None:
         ("mlp_ratio", "4"),
         ("layer_scale", 0),
         ("layer_scale", float("inf")),
-        ("sge_width", 0),
+        ("sge_ratio", 0),
     ],
 )
 def test_option_out_of_range_is_named_with_its_value(name: str, value: object) -> None:

@@ -100,8 +100,7 @@ def test_autocast_costs_a_few_roundings(backbone: str, dtype: torch.dtype) -> No
     network, x = grafted(backbone), images()
     errors = [relative_error(*pair) for pair in zip(under_autocast(network, dtype)(x), network(x), strict=True)]
     rounding = torch.finfo(dtype).eps
-    assert max(errors[:-1]) < 4 * rounding
-    assert errors[-1] < 8 * rounding  # the boundary
+    assert max(errors) < 10 * rounding
 
 
 @pytest.mark.parametrize("dtype", HALF)

@@ -8,7 +8,7 @@ STOCK = "stock"
 BASE = "base"
 
 # Written out, so that the study stays what it was when the defaults change.
-_base = SGDCConfig(strides=(4, 8, 16), layer_scale=1e-1, sge_width=None)
+_base = SGDCConfig(strides=(4, 8, 16), layer_scale=1e-1, sge_ratio=1.0)
 
 # SGE reads an encoder stage of 64 channels in the halved network, which is the width of the base.
 VARIANTS: dict[str, SGDCConfig | None] = {
@@ -20,8 +20,9 @@ VARIANTS: dict[str, SGDCConfig | None] = {
     "strides 8, 16": replace(_base, strides=(8, 16)),
     "strides 4, 8": replace(_base, strides=(4, 8)),
     "stride 16": replace(_base, strides=(16,)),
-    "SGE width 32": replace(_base, sge_width=32),
-    "SGE width 16": replace(_base, sge_width=16),
+    "SGE width 32": replace(_base, sge_ratio=0.5),
+    "SGE width 16": replace(_base, sge_ratio=0.25),
+    "chosen": SGDCConfig(strides=(4, 8), layer_scale=1.0, sge_ratio=0.25),
 }
 
 

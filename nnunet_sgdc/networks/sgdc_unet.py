@@ -145,7 +145,7 @@ def _guidance_stage(strides: Sequence[int]) -> int:
 
 
 def _build_sge(config: SGDCConfig, encoder: Any, shallow_channels: int) -> SGE:
-    width = config.sge_width or shallow_channels
+    width = max(1, round(config.sge_ratio * shallow_channels))
     return SGE(
         deep_channels=encoder.output_channels[-1],
         shallow_channels=shallow_channels,
