@@ -1,7 +1,7 @@
 """Packaging of nnunet_sgdc.
 
-`planners/` and `trainers/` stand at the top of the repository because they are doors through which nnU-Net comes in; they
-are installed as `nnunet_sgdc.planners` and `nnunet_sgdc.trainers`.
+`planners/` and `trainers/` stand at the top of the repository because they are doors through which nnU-Net comes in;
+they are installed as `nnunet_sgdc.planners` and `nnunet_sgdc.trainers`.
 """
 
 from pathlib import Path
