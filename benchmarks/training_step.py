@@ -17,7 +17,7 @@ from nnunet_sgdc.profiling.setting import Setting
 from nnunet_sgdc.profiling.trainers import make_trainer, quarantine
 from nnunet_sgdc.trainers import nnUNetTrainerSGDC
 
-PAIRS = 9
+PAIRS = 7
 TRAINERS = {"nnUNetTrainer": nnUNetTrainer, "nnUNetTrainerSGDC": nnUNetTrainerSGDC}
 CASES = [(network, edge) for edge in (256, 512) for network in PLANNERS]
 CPU_BATCH = 2
