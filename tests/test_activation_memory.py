@@ -16,7 +16,7 @@ from nnunet_sgdc.evaluation.training_cost import saved_bytes
 from nnunet_sgdc.networks import SGDCConfig
 from nnunet_sgdc.networks.activation_memory import (
     MAPS_PER_CONVOLUTION,
-    sgdc_feature_map_size,
+    dynamic_feature_map_size,
     sge_feature_map_size,
 )
 
@@ -73,7 +73,7 @@ def test_the_estimate_without_sge_and_sgdc_is_that_of_the_stock_network(topology
     sizes = [[edge // step for edge, step in zip(topology.patch, stride, strict=True)] for stride in strides]
     added = sge_feature_map_size(ours.sge.seg_layers, sizes[-1], sizes[ours.guidance_stage])
     added += sum(
-        sgdc_feature_map_size(graft.seg_layers, sizes[-2 - int(stage)]) for stage, graft in ours.decoder.sgdc.items()
+        dynamic_feature_map_size(graft.seg_layers, sizes[-2 - int(stage)]) for stage, graft in ours.decoder.sgdc.items()
     )
     estimates = [network.compute_conv_feature_map_size(topology.patch) for network in (ours, stock)]
     assert estimates[0] - added == estimates[1]
@@ -82,7 +82,7 @@ def test_the_estimate_without_sge_and_sgdc_is_that_of_the_stock_network(topology
 @pytest.mark.parametrize("options", [{}, {"num_heads": 8, "kernel_size": 3, "guidance_channels": 64, "mlp_ratio": 2}])
 def test_the_estimate_of_a_block_is_what_it_keeps(options) -> None:
     block = SGDC(64, **options)
-    estimate = sgdc_feature_map_size(block, (64, 48)) * MAPS_PER_CONVOLUTION * FLOAT
+    estimate = dynamic_feature_map_size(block, (64, 48)) * MAPS_PER_CONVOLUTION * FLOAT
     assert estimate == pytest.approx(block_bytes(block, 1, 64, 48), rel=0.01)
 
 
@@ -99,5 +99,5 @@ def test_the_estimate_grows_with_height_and_width(height: int, width: int, more:
 def test_what_a_block_keeps_grows_by_the_estimate_with_every_image(height: int, width: int, batch: int) -> None:
     block = SGDC(32)
     more = block_bytes(block, batch + 1, height, width) - block_bytes(block, batch, height, width)
-    estimate = sgdc_feature_map_size(block, (height, width)) * MAPS_PER_CONVOLUTION * FLOAT
+    estimate = dynamic_feature_map_size(block, (height, width)) * MAPS_PER_CONVOLUTION * FLOAT
     assert more == pytest.approx(estimate, rel=0.01)

@@ -289,7 +289,7 @@ def test_parts_are_the_unweighted_summands_without_a_graph() -> None:
     target, loss = targets()[0], supervised(nnunet_loss())
     logits, boundary = torch.randn(2, 2, 24, 24, requires_grad=True), torch.randn(2, 1, 6, 6, requires_grad=True)
     total = loss([logits, boundary], target)
-    assert tuple(loss.parts) == BoundarySupervisedLoss.PARTS
+    assert tuple(loss.parts) == loss.part_names
     assert_close(loss.parts["segmentation"] + 3 * loss.parts["boundary"], total.detach())
     assert not any(part.requires_grad for part in loss.parts.values())
 

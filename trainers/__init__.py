@@ -1,29 +1,36 @@
 """The trainers that `nnUNetv2_train -tr` finds; installed as nnunet_sgdc.trainers."""
 
+from typing import Any
+
 from nnunet_sgdc.compatibility import require_supported_nnunet
 
 require_supported_nnunet()
 
-from nnunet_sgdc.trainers.lengths import (  # noqa: E402  an unsupported nnU-Net fails above, in one sentence
-    nnUNetTrainerSGDC_1epoch,
-    nnUNetTrainerSGDC_5epochs,
-    nnUNetTrainerSGDC_20epochs,
-    nnUNetTrainerSGDC_50epochs,
-    nnUNetTrainerSGDC_100epochs,
-    nnUNetTrainerSGDC_250epochs,
-    nnUNetTrainerSGDC_500epochs,
-    nnUNetTrainerSGDC_demo,
+from nnunet_sgdc.trainers.controls import (  # noqa: E402  an unsupported nnU-Net fails above, in one sentence
+    nnUNetTrainerBoundary,
+    nnUNetTrainerPooledDynamicConv,
+    nnUNetTrainerSGDCNoBoundaryLoss,
+    nnUNetTrainerStaticConv,
+    nnUNetTrainerStaticConvEqualFLOPs,
 )
+from nnunet_sgdc.trainers.demo import nnUNetTrainerSGDC_demo  # noqa: E402
+from nnunet_sgdc.trainers.named import named_trainer  # noqa: E402
 from nnunet_sgdc.trainers.sgdc import nnUNetTrainerSGDC  # noqa: E402
 
 __all__ = [
+    "nnUNetTrainerBoundary",
+    "nnUNetTrainerPooledDynamicConv",
     "nnUNetTrainerSGDC",
-    "nnUNetTrainerSGDC_1epoch",
-    "nnUNetTrainerSGDC_5epochs",
-    "nnUNetTrainerSGDC_20epochs",
-    "nnUNetTrainerSGDC_50epochs",
-    "nnUNetTrainerSGDC_100epochs",
-    "nnUNetTrainerSGDC_250epochs",
-    "nnUNetTrainerSGDC_500epochs",
+    "nnUNetTrainerSGDCNoBoundaryLoss",
     "nnUNetTrainerSGDC_demo",
+    "nnUNetTrainerStaticConv",
+    "nnUNetTrainerStaticConvEqualFLOPs",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Trainers of a length or seed that their name says, as nnU-Net asks for them."""
+    trainer = named_trainer(name)
+    if trainer is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return trainer

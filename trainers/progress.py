@@ -1,6 +1,7 @@
 """The picture of what SGDC adds to a training: parts of the loss and LayerScale, beside nnU-Net's progress.png."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 
 def plot_progress(log: Mapping[str, list[Any]], strides: Sequence[int], file: Path) -> None:
-    """Draw the parts of the loss and the LayerScales over the epochs.
+    """Draw the parts of the loss and the LayerScales over the epochs, as far as the trainer has them.
 
     Args:
         log: nnU-Net's log, one value for each epoch and key.
@@ -23,15 +24,21 @@ def plot_progress(log: Mapping[str, list[Any]], strides: Sequence[int], file: Pa
 
 
 def _draw(log: Mapping[str, list[Any]], strides: Sequence[int]) -> Figure:
-    figure = Figure(figsize=(12, 3.5), layout="constrained")
-    segmentation, boundary, scales = figure.subplots(1, 3)
-    _plot_loss(segmentation, log, "segmentation")
-    _plot_loss(boundary, log, "boundary")
-    for stride, values in zip(strides, zip(*log["layer_scales"], strict=True), strict=True):
-        scales.plot(values, marker=".", label=f"stride {stride}")
-    scales.set(title="LayerScale, mean magnitude", xlabel="epoch", yscale="log")
-    scales.legend()
+    parts = [part for part in ("segmentation", "boundary") if f"train_{part}_losses" in log]
+    plots: list[Callable[[Axes], None]] = [partial(_plot_loss, log=log, part=part) for part in parts]
+    if strides:
+        plots.append(partial(_plot_layer_scales, log=log, strides=strides))
+    figure = Figure(figsize=(4 * len(plots), 3.5), layout="constrained")
+    for plot, axes in zip(plots, figure.subplots(1, len(plots), squeeze=False)[0], strict=True):
+        plot(axes)
     return figure
+
+
+def _plot_layer_scales(axes: Axes, log: Mapping[str, list[Any]], strides: Sequence[int]) -> None:
+    for stride, values in zip(strides, zip(*log["layer_scales"], strict=True), strict=True):
+        axes.plot(values, marker=".", label=f"stride {stride}")
+    axes.set(title="LayerScale, mean magnitude", xlabel="epoch", yscale="log")
+    axes.legend()
 
 
 def _plot_loss(axes: Axes, log: Mapping[str, list[Any]], part: str) -> None:

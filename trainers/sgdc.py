@@ -1,12 +1,11 @@
 """nnU-Net's trainer with SGDC in the network and boundary supervision in the loss."""
 
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import distributed, nn
@@ -15,12 +14,13 @@ from nnunet_sgdc.errors import UserError
 from nnunet_sgdc.losses import BoundaryConfig, BoundaryLoss, BoundarySupervisedLoss
 from nnunet_sgdc.networks import SGDCConfig, SGDCUNet, graft_architecture, graft_plans, planned_options
 from nnunet_sgdc.trainers.progress import plot_progress
+from nnunet_sgdc.trainers.resumable import ResumableTrainer
 from nnunet_sgdc.trainers.validation_pictures import draw_validation
 
 PHASES = ("train", "val")
 
 
-class nnUNetTrainerSGDC(nnUNetTrainer):
+class nnUNetTrainerSGDC(ResumableTrainer):
     """Train the network of the plans with SGDC grafted on, supervised with segmentations and their boundaries.
 
     Everything else is nnU-Net's. Change an option in a subclass of your own:
@@ -42,7 +42,6 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
     epochs: ClassVar[int] = 1000
     iterations_per_epoch: ClassVar[int] = 250
     val_iterations_per_epoch: ClassVar[int] = 50
-    save_every: int
 
     def __init__(
         self,
@@ -54,11 +53,7 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
     ) -> None:
         self._check_planned_options(plans, configuration)
         super().__init__(graft_plans(plans, configuration, self.sgdc), configuration, fold, dataset_json, device)
-        self.num_epochs = self.epochs
-        self.num_iterations_per_epoch = self.iterations_per_epoch
-        self.num_val_iterations_per_epoch = self.val_iterations_per_epoch
-        # nnU-Net's 50 epochs between checkpoints would leave short trainings nothing to resume from.
-        self.save_every = max(1, min(self.save_every, self.num_epochs // 10))
+        self._set_length(self.epochs, self.iterations_per_epoch, self.val_iterations_per_epoch)
 
     @classmethod
     def build_network_architecture(
@@ -80,13 +75,6 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
             deep_supervision=enable_deep_supervision,
         )
         return network
-
-    def save_checkpoint(self, filename: str) -> None:
-        """Write beside and rename, so that a kill in the middle leaves the previous checkpoint to resume from."""
-        partial = f"{filename}.partial"
-        super().save_checkpoint(partial)
-        if self.local_rank == 0 and not self.disable_checkpointing:
-            os.replace(partial, filename)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Do nnU-Net's training step and report the parts of its loss."""
@@ -111,9 +99,12 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
         scales = self.plain_network.layer_scales()
         self._log_value("layer_scales", list(scales.values()))
         for phase in PHASES:
-            parts = [f"{part} {self.logger.get_value(f'{phase}_{part}_losses', -1):.4f}" for part in self.loss.PARTS]
+            names = self.loss.part_names
+            parts = [f"{part} {self.logger.get_value(f'{phase}_{part}_losses', -1):.4f}" for part in names]
             self.print_to_log_file(f"{phase}_loss parts: {', '.join(parts)}")
-        self.print_to_log_file(f"LayerScale: {', '.join(f'stride {k}: {scale:.3g}' for k, scale in scales.items())}")
+        if scales:
+            printed = (f"stride {stride}: {scale:.3g}" for stride, scale in scales.items())
+            self.print_to_log_file(f"LayerScale: {', '.join(printed)}")
         super().on_epoch_end()
         if self.local_rank == 0:
             plot_progress(self.logger.get_checkpoint(), list(scales), Path(self.output_folder) / "progress_sgdc.png")
@@ -126,8 +117,10 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
 
     def _check_planned_options(self, plans: dict[str, Any], configuration: str) -> None:
         """Plans that hold options of SGDC win over the defaults, but must not silently win over chosen options."""
-        planned = planned_options(plans, configuration)
-        if planned not in (None, self.sgdc) and self.sgdc != SGDCConfig():
+        planned, block = planned_options(plans, configuration), self.sgdc.block
+        # The block is what controls differ in on the same plans.
+        chosen = self.sgdc != SGDCConfig(block=block)
+        if planned and chosen and self.sgdc != replace(planned, block=block):
             raise ValueError(
                 f"{type(self).__name__}.sgdc must be what the plans {plans['plans_name']} hold, {planned}, got "
                 f"{self.sgdc}: train with plans of stock nnU-Net, or plan with a planner that has the same options"
@@ -148,21 +141,24 @@ class nnUNetTrainerSGDC(nnUNetTrainer):
             self.print_to_log_file(f"Validation pictures were not drawn: {error}")
 
     def _build_loss(self) -> BoundarySupervisedLoss:
+        boundary = self._build_boundary_loss() if self.sgdc.has_sge else None
+        return BoundarySupervisedLoss(super()._build_loss(), boundary, self.boundary.weight)
+
+    def _build_boundary_loss(self) -> BoundaryLoss:
         labels = self.label_manager
-        boundary = BoundaryLoss(
+        return BoundaryLoss(
             self.boundary,
             foreground_labels=None if labels.has_regions else labels.foreground_labels,
             ignore_label=labels.ignore_label,
             batch_dice=self.configuration_manager.batch_dice,
             ddp=self.is_ddp,
         )
-        return BoundarySupervisedLoss(super()._build_loss(), boundary, self.boundary.weight)
 
     def _loss_parts(self) -> dict[str, Any]:
         return {part: value.cpu().numpy() for part, value in self.loss.parts.items()}
 
     def _log_loss_parts(self, phase: str, outputs: list[dict[str, Any]]) -> None:
-        for part in self.loss.PARTS:
+        for part in self.loss.part_names:
             # Without deep supervision, the evaluated network gives no boundary to compare.
             values = [output[part] for output in outputs if part in output]
             self._log_value(f"{phase}_{part}_losses", self._mean_over_processes(values))

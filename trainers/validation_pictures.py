@@ -37,7 +37,8 @@ def draw_validation(trainer: Any, count: int, file: Path) -> None:
     ending = len(trainer.dataset_json["file_ending"])
     results = {Path(result["prediction_file"]).name[:-ending]: result for result in summary["metric_per_case"]}
     chosen = from_worst_to_best({case: _mean_dice(result["metrics"]) for case, result in results.items()}, count)
-    images, boundary_of = _raw_images(trainer), BoundaryMapper.of_trainer(trainer)
+    images = _raw_images(trainer)
+    boundary_of = BoundaryMapper.of_trainer(trainer) if trainer.plain_network.config.has_sge else None
     draw_contact_sheet([_panel(case, images, results[case], labels, boundary_of) for case in chosen], file)
 
 
@@ -46,13 +47,13 @@ def _panel(
     images: Mapping[str, Any],
     result: Mapping[str, Any],
     labels: LabelScheme,
-    boundary_of: BoundaryMapper,
+    boundary_of: BoundaryMapper | None,
 ) -> Panel:
     if case not in images:
         raise EvaluationError(f"{nnUNet_raw} must hold the image of {case}, but does not: copy the raw data set")
     files = tuple(Path(file) for file in images[case]["images"])
     shown = ShownCase(case, files, Path(result["prediction_file"]), Path(result["reference_file"]))
-    return shown.panel(labels, shown.scores(labels), boundary_of(*files))
+    return shown.panel(labels, shown.scores(labels), boundary_of(*files) if boundary_of else None)
 
 
 def _raw_images(trainer: Any) -> Mapping[str, Any]:

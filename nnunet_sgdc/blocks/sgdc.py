@@ -4,17 +4,15 @@ Paper: Shi, Zhu and Swamy, "SGDC: Structurally-Guided Dynamic Convolution for Me
 PMLR 315:989-1003, arXiv 2602.23496. Written from the paper's arithmetic:
 
     gate_s, gate_d, logits = conv1x1(x + project(guidance))
-    x <- x + scale_1 * (depthwise3x3(x * sigmoid(gate_s)) + dynamic_conv(norm(x), softmax(logits)) * sigmoid(gate_d))
-    x <- x + scale_2 * mlp(norm(x))
 
-There is no pooling: gates and kernels belong to single pixels.
+and then what nnunet_sgdc.blocks.gated_dynamic_conv does with them. There is no pooling: gates and kernels belong to
+single pixels.
 
 Deviations from the published module:
     - The published forward fails on a malformed einops pattern; the line is read as what it evidently means.
     - The dynamic convolution never builds the k * k unfolded copy of the map (see nnunet_sgdc.ops).
-    - LayerScale is folded into what comes before it (the static convolution, the norm of the dynamic one, the last
-      convolution of the MLP), so that nothing has to be kept for its gradient. Guided and gated maps and the inside of
-      the MLP are computed again in the backward pass (see nnunet_sgdc.blocks.recomputation).
+    - LayerScale is folded into what comes before it, and guided and gated maps and the inside of the MLP are computed
+      again in the backward pass.
     - Kernel logits that overflow float16 are bounded before the softmax, which would make NaNs of infinities.
 """
 
@@ -24,14 +22,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnunet_sgdc.blocks.layer_norm import LayerNorm2d, layer_norm2d
-from nnunet_sgdc.blocks.recomputation import recomputed, recomputed_by_rows
-from nnunet_sgdc.ops import dynamic_conv2d
-
-LARGEST_HALF = torch.finfo(torch.float16).max
+from nnunet_sgdc.blocks.gated_dynamic_conv import GatedDynamicConv
+from nnunet_sgdc.blocks.recomputation import recomputed
 
 
-class SGDC(nn.Module):
+class SGDC(GatedDynamicConv):
     """Dynamic convolution whose per-pixel kernels and gates are guided by structure.
 
     Args:
@@ -55,19 +50,9 @@ class SGDC(nn.Module):
         mlp_ratio: float = 4.0,
         layer_scale: float = 1e-6,
     ) -> None:
-        super().__init__()
-        _check_arguments(channels, num_heads, kernel_size, mlp_ratio)
-        self.num_heads, self.kernel_size = num_heads, kernel_size
-        taps = num_heads * kernel_size**2
-        hidden = self.hidden = int(channels * mlp_ratio)
+        super().__init__(channels, num_heads, kernel_size, mlp_ratio, layer_scale)
         self.guidance_projection = nn.Conv2d(guidance_channels, channels, 1)
-        self.gates_and_kernels = nn.Conv2d(channels, 2 * channels + taps, 1)
-        self.static_conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.mixing_norm = LayerNorm2d(channels)
-        self.mixing_scale = nn.Parameter(torch.full((channels,), float(layer_scale)))
-        self.mlp_norm = LayerNorm2d(channels)
-        self.mlp = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.GELU(), nn.Conv2d(hidden, channels, 1))
-        self.mlp_scale = nn.Parameter(torch.full((channels,), float(layer_scale)))
+        self.gates_and_kernels = nn.Conv2d(channels, 2 * channels + num_heads * kernel_size**2, 1)
 
     def forward(self, x: Tensor, guidance: Tensor) -> Tensor:
         """Modulate x.
@@ -79,19 +64,13 @@ class SGDC(nn.Module):
         Returns:
             Map of shape (B, C, H, W).
         """
-        guidance = F.interpolate(guidance, size=x.shape[2:], mode="bilinear", align_corners=False)
-        x = x + self._mix(x, guidance)
-        return x + recomputed_by_rows(self._mlp, x, self.hidden)
+        return super().forward(x, F.interpolate(guidance, size=x.shape[2:], mode="bilinear", align_corners=False))
 
-    def _mix(self, x: Tensor, guidance: Tensor) -> Tensor:
-        """The static and the dynamic branch, gated, added and scaled."""
+    def _gates_and_kernels(self, x: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
         # The one published convolution is done in two, so that its outputs never have to be taken apart or joined.
         gates_end = 2 * x.shape[1]
         gates = torch.sigmoid(self._predict(x, guidance, slice(gates_end)))
-        kernels = self._kernels(self._predict(x, guidance, slice(gates_end, None)))
-        static_gate, dynamic_gate = gates.chunk(2, dim=1)
-        static = recomputed(self._convolve_static, x, static_gate)
-        return torch.addcmul(static, dynamic_conv2d(self._normalise_scaled(x), kernels), dynamic_gate)
+        return gates, self._kernels(self._predict(x, guidance, slice(gates_end, None)))
 
     def _predict(self, x: Tensor, guidance: Tensor, outputs: slice) -> Tensor:
         """Some of the logits of gates and kernels, of shape (B, ..., H, W)."""
@@ -102,41 +81,3 @@ class SGDC(nn.Module):
             return F.conv2d(x + self.guidance_projection(guidance), weight, bias)
 
         return recomputed(logits, x, guidance)
-
-    def _kernels(self, logits: Tensor) -> Tensor:
-        if logits.dtype == torch.float16:
-            logits = logits.clamp(-LARGEST_HALF, LARGEST_HALF)
-        # Autocast would give float32 unless a type is named; softmax adds up in float32 inside anyway.
-        return torch.softmax(torch.unflatten(logits, 1, (self.num_heads, -1)), dim=2, dtype=logits.dtype)
-
-    def _convolve_static(self, x: Tensor, gate: Tensor) -> Tensor:
-        conv = self.static_conv
-        weight, bias = _scaled(conv, self.mixing_scale)
-        return F.conv2d(x * gate, weight, bias, padding=1, groups=x.shape[1])
-
-    def _normalise_scaled(self, x: Tensor) -> Tensor:
-        norm, scale = self.mixing_norm, self.mixing_scale
-        return layer_norm2d(x, norm.weight * scale, norm.bias * scale)
-
-    def _mlp(self, x: Tensor) -> Tensor:
-        expand, activate, contract = self.mlp
-        hidden = activate(expand(self.mlp_norm(x)))
-        return F.conv2d(hidden, *_scaled(contract, self.mlp_scale))
-
-    def extra_repr(self) -> str:
-        """Say what the submodules do not show."""
-        return f"num_heads={self.num_heads}, kernel_size={self.kernel_size}"
-
-
-def _scaled(conv: Any, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution whose output channels are scaled."""
-    return conv.weight * scale[:, None, None, None], conv.bias * scale
-
-
-def _check_arguments(channels: int, num_heads: int, kernel_size: int, mlp_ratio: float) -> None:
-    if num_heads < 1 or channels % num_heads:
-        raise ValueError(f"num_heads must divide the {channels} channels, got {num_heads}")
-    if kernel_size < 1 or kernel_size % 2 == 0:
-        raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}")
-    if channels * mlp_ratio < 1:
-        raise ValueError(f"mlp_ratio must leave a hidden channel beside {channels} channels, got {mlp_ratio}")

@@ -32,7 +32,7 @@ class SGE(nn.Module):
         deep_channels: Channels of the deepest encoder map.
         shallow_channels: Channels of the shallow encoder map.
         width: Channels of the fused map.
-        guidance_channels: Channels G of the guidance.
+        guidance_channels: Channels G of the guidance; None leaves it out, for boundaries alone.
         projection_width: Channels to which both maps are projected.
         reduction: Factor by which the refinement narrows the projected maps.
         norm: Makes a normalisation layer for a number of channels.
@@ -43,7 +43,7 @@ class SGE(nn.Module):
         deep_channels: int = 2048,
         shallow_channels: int = 256,
         width: int = 256,
-        guidance_channels: int = 16,
+        guidance_channels: int | None = 16,
         projection_width: int = 256,
         reduction: int = 4,
         norm: Norm = nn.BatchNorm2d,
@@ -55,9 +55,9 @@ class SGE(nn.Module):
         self.shallow_refinement = Refinement(projection_width, reduction, norm)
         self.fusion = _conv_norm_relu(2 * projection_width, width, 3, norm)
         self.boundary_head = nn.Conv2d(width, 1, 1, bias=False)
-        self.guidance_head = nn.Conv2d(width, guidance_channels, 1, bias=False)
+        self.guidance_head = guidance_channels and nn.Conv2d(width, guidance_channels, 1, bias=False)
 
-    def forward(self, deep: Tensor, shallow: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, deep: Tensor, shallow: Tensor) -> tuple[Tensor, ...]:
         """Extract structure.
 
         Args:
@@ -65,12 +65,13 @@ class SGE(nn.Module):
             shallow: Shallow encoder map of shape (B, shallow_channels, H, W).
 
         Returns:
-            Boundary logits of shape (B, 1, H, W) and guidance of shape (B, G, H, W).
+            Boundary logits of shape (B, 1, H, W) and, where there is any, guidance of shape (B, G, H, W).
         """
         deep = self.deep_refinement(_emphasise_edges(self.deep_projection(deep)))
         shallow = self.shallow_refinement(_emphasise_edges(self.shallow_projection(shallow)))
         fused = self._fuse(deep, shallow)
-        return self.boundary_head(fused), self.guidance_head(fused)
+        heads = (self.boundary_head, self.guidance_head) if self.guidance_head else (self.boundary_head,)
+        return tuple(head(fused) for head in heads)
 
     def _fuse(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Convolve, normalise and rectify both maps, stacked at the size of the shallow one."""

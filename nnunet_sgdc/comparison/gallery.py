@@ -19,7 +19,7 @@ from nnunet_sgdc.evaluation.panel import Panel
 from nnunet_sgdc.evaluation.record import EvaluatedCase, EvaluationRecord
 from nnunet_sgdc.evaluation.selection import from_worst_to_best
 from nnunet_sgdc.evaluation.shown_case import ShownCase
-from nnunet_sgdc.networks import is_grafted
+from nnunet_sgdc.networks import gives_boundary
 
 SHOWN = 3
 # By the number of cases that are shown.
@@ -116,4 +116,4 @@ def _has_boundaries(record: EvaluationRecord) -> bool:
     if not (record.model and plans.is_file()):
         return False
     configuration = json.loads(plans.read_text(encoding="utf-8"))["configurations"][record.configuration]
-    return is_grafted(configuration.get("architecture", {}))
+    return gives_boundary(configuration.get("architecture", {}))

@@ -66,7 +66,8 @@ class BoundaryMapper:
                 f"{model_folder} must hold a model as nnUNetv2_train leaves it, but that cannot be loaded "
                 f"({type(error).__name__}: {error}): choose another one"
             ) from error
-        if not isinstance(_plain(predictor.network), SGDCUNet):
+        network = _plain(predictor.network)
+        if not (isinstance(network, SGDCUNet) and network.config.has_sge):
             raise EvaluationError(
                 f"{model_folder} must hold a model of an SGDC trainer, got one without boundaries: choose another one"
             )

@@ -5,7 +5,6 @@
 The number of folds and the cases that each of them validates are those of `splits_final.json` in nnUNet_preprocessed.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,10 @@ from typing import Any
 from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw, nnUNet_results
 from nnunetv2.utilities.dataset_name_id_conversion import convert_dataset_name_to_id, maybe_convert_to_dataset_name
 from nnunetv2.utilities.file_path_utilities import get_output_folder
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_sgdc.errors import counted, listed
 from nnunet_sgdc.evaluation.errors import EvaluationError
+from nnunet_sgdc.evaluation.plans_hash import content_hash, plans_hash
 
 PLANS_NAME, DATASET_NAME, SPLITS_NAME = "plans.json", "dataset.json", "splits_final.json"
 CHECKPOINT_NAME = "checkpoint_final.pth"
@@ -94,18 +93,13 @@ class TrainedModel:
     @property
     def plans_hash(self) -> str:
         """SHA-256 of the plans without what trainers differ in, so that it is the same with and without SGDC."""
-        plans = read_json(self.folder / PLANS_NAME)
-        manager = PlansManager(plans)
-        # A grafted configuration has an architecture of its own where the stock one inherits it.
-        resolved = {name: manager.get_configuration(name).configuration for name in plans["configurations"]}
-        configurations = {name: _without_trainer(configuration) for name, configuration in resolved.items()}
-        return _hash_of({**plans, "configurations": configurations})
+        return plans_hash(read_json(self.folder / PLANS_NAME))
 
     @property
     def splits_hash(self) -> str | None:
         """SHA-256 of the folds of the data set; None if they are not there."""
         splits = self.splits_file
-        return _hash_of(read_json(splits)) if splits else None
+        return content_hash(read_json(splits)) if splits else None
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of `plans` and, if the folds are there, of `splits`, by which comparisons tell equal trainings."""
@@ -294,16 +288,3 @@ def _validated_cases(splits: Path) -> list[set[str]]:
 def _is_model(folder: Path) -> bool:
     """Whether a training has begun in a folder; nnU-Net makes folders before it does."""
     return (folder / PLANS_NAME).is_file()
-
-
-def _without_trainer(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration without the class of its network and the options of SGDC."""
-    options = configuration["architecture"]["arch_kwargs"]
-    stock = {name: value for name, value in options.items() if name not in ("backbone", "sgdc")}
-    return {**configuration, "architecture": {"arch_kwargs": stock}}
-
-
-def _hash_of(content: object) -> str:
-    """SHA-256 of what JSON holds, whatever its order and white space."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

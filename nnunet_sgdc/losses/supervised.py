@@ -6,18 +6,17 @@ from torch import Tensor, nn
 class BoundarySupervisedLoss(nn.Module):
     """Add a weighted boundary loss to nnU-Net's segmentation loss.
 
-    The last parts are kept, detached, in `parts` under the names of `PARTS`, for logging.
+    The last parts are kept, detached, in `parts` under the names of `part_names`, for logging.
 
     Args:
         segmentation: nnU-Net's loss, with its deep-supervision wrapper where deep supervision is on.
-        boundary: Loss of boundary logits against the full-resolution target.
+        boundary: Loss of boundary logits against the full-resolution target; None for networks that give none.
         weight: Weight of the boundary loss.
     """
 
-    PARTS = ("segmentation", "boundary")
-
-    def __init__(self, segmentation: nn.Module, boundary: nn.Module, weight: float) -> None:
+    def __init__(self, segmentation: nn.Module, boundary: nn.Module | None, weight: float) -> None:
         super().__init__()
+        self.part_names = ("segmentation", "boundary") if boundary else ("segmentation",)
         self.segmentation = segmentation
         self.boundary = boundary
         self.weight = weight
@@ -27,14 +26,14 @@ class BoundarySupervisedLoss(nn.Module):
         """Compute the loss.
 
         Args:
-            output: Segmentation logits, highest resolution first, followed by the boundary logits; or segmentation
-                logits alone, which an evaluation without deep supervision gives and which have no boundary part.
+            output: Segmentation logits, highest resolution first, followed by the boundary logits if the network gives
+                them; or one map of segmentation logits, which an evaluation without deep supervision gives.
             target: One target for each segmentation output, as a list under deep supervision.
 
         Returns:
             The loss, a scalar.
         """
-        if isinstance(output, Tensor):
+        if isinstance(output, Tensor) or self.boundary is None:
             loss: Tensor = self.segmentation(output, target)
             self.parts = {"segmentation": loss.detach()}
             return loss

@@ -2,6 +2,7 @@
 
 from nnunet_sgdc.networks.config import SGDCConfig
 from nnunet_sgdc.networks.plans import (
+    gives_boundary,
     graft_architecture,
     graft_plans,
     is_grafted,
@@ -13,6 +14,7 @@ from nnunet_sgdc.networks.sgdc_unet import SGDCUNet
 __all__ = [
     "SGDCConfig",
     "SGDCUNet",
+    "gives_boundary",
     "graft_architecture",
     "graft_plans",
     "is_grafted",

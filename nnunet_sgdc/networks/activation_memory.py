@@ -9,24 +9,38 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from nnunet_sgdc.blocks import SGDC, SGE
+from nnunet_sgdc.blocks import SGDC, SGE, GatedDynamicConv
 
 MAPS_PER_CONVOLUTION = 2
 
 
-def sgdc_feature_map_size(block: SGDC, size: Sequence[int]) -> int:
-    """Half of the elements that an SGDC block adds to what a training keeps for an image.
+def block_feature_map_size(block: Any, size: Sequence[int]) -> int:
+    """What the block of a decoder stage adds for an image, in elements.
+
+    Args:
+        block: SGDC or one of the controls; an ordinary one counts itself as nnU-Net counts.
+        size: Height and width of its map.
+    """
+    if isinstance(block, GatedDynamicConv):
+        return dynamic_feature_map_size(block, size)
+    return int(block.compute_conv_feature_map_size(size))
+
+
+def dynamic_feature_map_size(block: GatedDynamicConv, size: Sequence[int]) -> int:
+    """Half of the elements that a block with dynamic kernels adds to what a training keeps for an image.
 
     Args:
         block: The block.
         size: Height and width of its map.
     """
     channels, taps = block.static_conv.out_channels, block.num_heads * block.kernel_size**2
-    # Both gates, the normalised map, its dynamic convolution, and the sums after both branches;
-    # the map that comes in is kept by the stock network, too.
-    maps = 6 * channels
+    # The normalised map, its dynamic convolution, and the sums after both branches; the map that comes in is kept by
+    # the stock network, too.
+    maps = 4 * channels
     mean_and_deviation = 2
-    per_pixel = maps + taps + mean_and_deviation + block.guidance_projection.in_channels
+    # Gates of single pixels.
+    guided = 2 * channels + block.guidance_projection.in_channels if isinstance(block, SGDC) else 0
+    per_pixel = maps + taps + mean_and_deviation + guided
     return per_pixel * prod(size) // MAPS_PER_CONVOLUTION
 
 

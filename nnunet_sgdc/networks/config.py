@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+BLOCKS = ("sgdc", "pooled_dynamic_conv", "static_conv", "static_conv_equal_flops", "none")
+# Those of networks with SGE: what guides, or is supervised with boundaries alone.
+BLOCKS_WITH_SGE = ("sgdc", "none")
+
 
 @dataclass(frozen=True)
 class SGDCConfig:
@@ -18,6 +22,10 @@ class SGDCConfig:
         layer_scale: Start value of LayerScale. From the published 1e-6, made for AdamW, the blocks hardly move under
             nnU-Net's SGD, and in float16 the weights inside them learn from gradients that are off by a tenth.
         sge_ratio: Channels inside SGE as a multiple of those of the encoder stage that SGE reads.
+        block: What these stages carry. The others are controls, to compare with: `pooled_dynamic_conv` has the same
+            dynamic convolution with kernels and gates from average-pooled context; `static_conv` and
+            `static_conv_equal_flops` are residual bottlenecks with as many parameters or multiplications as SGDC;
+            `none` leaves the stages as they are. Only `sgdc` and `none` come with SGE and its boundary.
 
     The defaults of strides, layer_scale and sge_ratio did best, or as well as others at less cost, in the trainings of
     `benchmarks/design_study` (tables in benchmarks/README.md).
@@ -33,6 +41,7 @@ class SGDCConfig:
     mlp_ratio: float = 4.0
     layer_scale: float = 1.0
     sge_ratio: float = 0.25
+    block: str = "sgdc"
 
     def __post_init__(self) -> None:
         listed = isinstance(self.strides, list | tuple) and len(self.strides) > 0
@@ -45,6 +54,12 @@ class SGDCConfig:
         _require(_is_positive(self.mlp_ratio), "mlp_ratio", "a positive number", self)
         _require(_is_positive(self.layer_scale), "layer_scale", "a positive number", self)
         _require(_is_positive(self.sge_ratio), "sge_ratio", "a positive number", self)
+        _require(self.block in BLOCKS, "block", f"one of {', '.join(BLOCKS)}", self)
+
+    @property
+    def has_sge(self) -> bool:
+        """Whether the network has SGE, and so gives boundaries."""
+        return self.block in BLOCKS_WITH_SGE
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SGDCConfig":

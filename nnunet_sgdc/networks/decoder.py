@@ -7,21 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunet_sgdc.blocks import SGDC
-from nnunet_sgdc.networks.activation_memory import sgdc_feature_map_size
+from nnunet_sgdc.networks.activation_memory import block_feature_map_size
 from nnunet_sgdc.networks.graft import Graft
 
 
 class SGDCDecoder(nn.Module):
-    """Decode with the layers of a stock decoder and modulate the stages that carry SGDC.
+    """Decode with the layers of a stock decoder and modulate the stages that carry a block.
 
     Args:
         stock: Decoder of dynamic_network_architectures; its layers are taken over, names of weights included.
-        blocks: SGDC blocks by the index of the decoder stage, 0 being the coarsest.
+        blocks: SGDC, or what takes its place, by the index of the decoder stage, 0 being the coarsest.
         deep_supervision: Whether segmentation logits of all stages are returned.
     """
 
-    def __init__(self, stock: nn.Module, blocks: Mapping[int, SGDC], deep_supervision: bool) -> None:
+    def __init__(self, stock: nn.Module, blocks: Mapping[int, nn.Module], deep_supervision: bool) -> None:
         super().__init__()
         self.stages: nn.ModuleList = stock.stages  # type: ignore[assignment]
         self.transpconvs: nn.ModuleList = stock.transpconvs  # type: ignore[assignment]
@@ -56,15 +55,15 @@ class SGDCDecoder(nn.Module):
             for stage, enlarge, head, size in layers
         )
         grafts: Any = self.sgdc.items()
-        grafted = sum(sgdc_feature_map_size(graft.seg_layers, sizes[int(index)]) for index, graft in grafts)
+        grafted = sum(block_feature_map_size(graft.seg_layers, sizes[int(index)]) for index, graft in grafts)
         return int(stock + grafted)
 
-    def forward(self, skips: list[Tensor], guidance: Tensor) -> list[Tensor]:
+    def forward(self, skips: list[Tensor], *guidance: Tensor) -> list[Tensor]:
         """Decode encoder maps.
 
         Args:
             skips: Encoder maps, highest resolution first.
-            guidance: Guidance for the SGDC blocks.
+            *guidance: Guidance, where the blocks take one.
 
         Returns:
             Segmentation logits, highest resolution first; only that one without deep supervision.
@@ -73,7 +72,7 @@ class SGDCDecoder(nn.Module):
         for index, skip in enumerate(skips[-2::-1]):
             x = self.stages[index](torch.cat([self.transpconvs[index](x), skip], dim=1))
             if str(index) in self.sgdc:
-                x = self.sgdc[str(index)](x, guidance)
+                x = self.sgdc[str(index)](x, *guidance)
             maps.append(x)
         if not self.deep_supervision:
             return [self.seg_layers[-1](x)]

@@ -5,6 +5,7 @@ With it `get_network_from_plans` alone rebuilds the network, whatever the defaul
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -28,20 +29,25 @@ def graft_architecture(architecture: dict[str, Any], config: SGDCConfig) -> dict
 
     Args:
         architecture: The `architecture` entry of a configuration in nnU-Net's plans; one that already names our
-            network is returned as it is, its own configuration first.
+            network keeps its own options, and only the block is that of the config.
         config: Options of SGDC.
 
     Returns:
         An `architecture` entry for `get_network_from_plans`.
     """
     if is_grafted(architecture):
-        return architecture
+        return _with_block(architecture, config.block)
     backbone = architecture["network_class_name"]
     return {
         "network_class_name": NETWORK_CLASS,
         "arch_kwargs": {**deepcopy(architecture["arch_kwargs"]), "backbone": backbone, "sgdc": config.to_dict()},
         "_kw_requires_import": [*architecture["_kw_requires_import"], "backbone"],
     }
+
+
+def gives_boundary(architecture: Mapping[str, Any]) -> bool:
+    """Whether an `architecture` entry of nnU-Net's plans describes a network that predicts boundaries."""
+    return is_grafted(architecture) and SGDCConfig.from_dict(architecture["arch_kwargs"]["sgdc"]).has_sge
 
 
 def ungraft_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
@@ -98,3 +104,9 @@ def graft_plans(plans: dict[str, Any], configuration: str, config: SGDCConfig) -
     grafted = deepcopy(plans)
     grafted["configurations"][configuration]["architecture"] = graft_architecture(resolved["architecture"], config)
     return grafted
+
+
+def _with_block(architecture: dict[str, Any], block: str) -> dict[str, Any]:
+    options = architecture["arch_kwargs"]
+    sgdc = replace(SGDCConfig.from_dict(options["sgdc"]), block=block).to_dict()
+    return {**architecture, "arch_kwargs": {**options, "sgdc": sgdc}}

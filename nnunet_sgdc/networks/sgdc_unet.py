@@ -13,11 +13,12 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnunet_sgdc.blocks import SGDC, SGE
+from nnunet_sgdc.blocks import SGE
 from nnunet_sgdc.networks.activation_memory import sge_feature_map_size
 from nnunet_sgdc.networks.config import SGDCConfig
 from nnunet_sgdc.networks.decoder import SGDCDecoder
 from nnunet_sgdc.networks.graft import Graft
+from nnunet_sgdc.networks.placed_blocks import make_block
 
 # SGE reads the first encoder stage at this stride or a coarser one, as the published network does.
 GUIDANCE_STRIDE = 4
@@ -34,7 +35,8 @@ class SGDCUNet(nn.Module):
     | off, training         | list of the segmentation logits and the boundary logits                             |
     | off, evaluation       | the segmentation logits of shape (B, num_classes, H, W)                             |
 
-    Boundary logits have shape (B, 1, H / s, W / s), s the stride of the encoder stage that SGE reads.
+    Boundary logits have shape (B, 1, H / s, W / s), s the stride of the encoder stage that SGE reads. Controls without
+    SGE, see `SGDCConfig.block`, have none: they put out what a stock network does.
 
     With `predicts_boundary` switched on, the output in evaluation is the boundary logits, interpolated to the shape
     (B, 1, H, W): nnU-Net's own prediction then gives boundaries. It is off unless somebody asks for them.
@@ -73,24 +75,28 @@ class SGDCUNet(nn.Module):
         self.encoder: nn.Module = stock.encoder
         strides, channels = _cumulative_strides(stock.encoder.strides), stock.encoder.output_channels
         self.guidance_stage = _guidance_stage(strides)
-        self.sge = Graft(_build_sge(self.config, stock.encoder, channels[self.guidance_stage]))
+        self.sge: Graft | None = None
+        if self.config.has_sge:
+            self.sge = Graft(_build_sge(self.config, stock.encoder, channels[self.guidance_stage]))
         self.decoder_strides = strides[-2::-1]
-        blocks = _build_blocks(self.config, self.decoder_strides, channels[-2::-1])
+        blocks = _build_blocks(self.config, self.decoder_strides, channels[-2::-1], backbone_options)
         self.decoder = SGDCDecoder(stock.decoder, blocks, deep_supervision)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Segment images of shape (B, input_channels, H, W); see the class for what comes out."""
-        skips, boundary, guidance = self._encode(x)
+        skips = self.encoder(x)
+        structure = self._extract_structure(skips)
+        boundary, guidance = structure[:1], structure[1:]
         if self.predicts_boundary and not self.training:
-            return F.interpolate(boundary, size=x.shape[2:], mode="bilinear", align_corners=False)
-        segmentation: list[Tensor] = self.decoder(skips, guidance)
-        if self.training or self.decoder.deep_supervision:
-            return [*segmentation, boundary]
+            return F.interpolate(boundary[0], size=x.shape[2:], mode="bilinear", align_corners=False)
+        segmentation: list[Tensor] = self.decoder(skips, *guidance)
+        if self.decoder.deep_supervision or (self.training and boundary):
+            return [*segmentation, *boundary]
         return segmentation[0]
 
     def boundary_logits(self, x: Tensor) -> Tensor:
         """Boundary logits of images of shape (B, input_channels, H, W), at the stride of the guidance."""
-        return self._encode(x)[1]
+        return self._extract_structure(self.encoder(x))[0]
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Size of the feature maps of an image, in elements, by which nnU-Net's planner estimates memory.
@@ -102,9 +108,11 @@ class SGDCUNet(nn.Module):
         """
         encoder: Any = self.encoder
         sizes = list(accumulate(encoder.strides, _divided, initial=list(input_size)))[1:]
+        sge: Any = self.sge
+        structure = sge_feature_map_size(sge.seg_layers, sizes[-1], sizes[self.guidance_stage]) if sge else 0
         return (
             int(encoder.compute_conv_feature_map_size(input_size))
-            + sge_feature_map_size(self.sge.seg_layers, sizes[-1], sizes[self.guidance_stage])  # type: ignore[arg-type]
+            + structure
             + self.decoder.compute_conv_feature_map_size(sizes[-2::-1])
         )
 
@@ -114,10 +122,10 @@ class SGDCUNet(nn.Module):
         scales = {name.split(".")[0]: scale for name, scale in parameters if name.endswith("mixing_scale")}
         return {self.decoder_strides[int(stage)]: scale.detach().abs().mean().item() for stage, scale in scales.items()}
 
-    def _encode(self, x: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Encoder maps, boundary logits and guidance."""
-        skips = self.encoder(x)
-        return skips, *self.sge(skips[-1], skips[self.guidance_stage])
+    def _extract_structure(self, skips: list[Tensor]) -> tuple[Tensor, ...]:
+        """Boundary logits and guidance; those that the network has."""
+        structure: tuple[Tensor, ...] = self.sge(skips[-1], skips[self.guidance_stage]) if self.sge else ()
+        return structure
 
     def initialize(self, module: nn.Module) -> None:
         """Initialise one module as the backbone would; nnU-Net applies this to all of them."""
@@ -150,7 +158,7 @@ def _build_sge(config: SGDCConfig, encoder: Any, shallow_channels: int) -> SGE:
         deep_channels=encoder.output_channels[-1],
         shallow_channels=shallow_channels,
         width=width,
-        guidance_channels=config.guidance_channels,
+        guidance_channels=config.guidance_channels if config.block == "sgdc" else None,
         projection_width=width,
         norm=_normalisation(encoder.norm_op, encoder.norm_op_kwargs),
     )
@@ -163,22 +171,16 @@ def _normalisation(norm_op: type[nn.Module] | None, options: Mapping[str, Any] |
     return partial(norm_op, **(options or {}))
 
 
-def _build_blocks(config: SGDCConfig, strides: Sequence[int], channels: Sequence[int]) -> dict[int, SGDC]:
-    """SGDC blocks by decoder stage, whose strides and channels come coarsest first."""
+def _build_blocks(
+    config: SGDCConfig, strides: Sequence[int], channels: Sequence[int], backbone_options: Mapping[str, Any]
+) -> dict[int, nn.Module]:
+    """Blocks by decoder stage, whose strides and channels come coarsest first."""
+    if config.block == "none":
+        return {}
     stages = [stage for stage, stride in enumerate(strides) if stride in config.strides]
     if not stages:
         raise ValueError(
             f"SGDCConfig.strides must name decoder stages of these plans, which have the strides {list(strides)}, "
             f"got {config.strides}"
         )
-    return {
-        stage: SGDC(
-            channels[stage],
-            config.guidance_channels,
-            config.num_heads,
-            config.kernel_size,
-            config.mlp_ratio,
-            config.layer_scale,
-        )
-        for stage in stages
-    }
+    return {stage: make_block(config, channels[stage], backbone_options) for stage in stages}
