@@ -14,6 +14,7 @@ COMMANDS = {
     "nnunet_sgdc-convert-conic": "nnunet_sgdc.datasets.convert_conic:main",
     "nnunet_sgdc-convert-isic": "nnunet_sgdc.datasets.convert_isic:main",
     "nnunet_sgdc-convert-ph2": "nnunet_sgdc.datasets.convert_ph2:main",
+    "nnunet_sgdc-convert-phantoms": "nnunet_sgdc.datasets.convert_phantoms:main",
     "nnunet_sgdc-compare": "nnunet_sgdc.comparison.compare_command:main",
     "nnunet_sgdc-demo": "nnunet_sgdc.demo:main",
     "nnunet_sgdc-doctor": "nnunet_sgdc.doctor:main",
@@ -22,6 +23,7 @@ COMMANDS = {
     "nnunet_sgdc-profile": "nnunet_sgdc.profiling.profile_command:main",
     "nnunet_sgdc-restore": "nnunet_sgdc.datasets.restore:main",
     "nnunet_sgdc-show": "nnunet_sgdc.evaluation.show_command:main",
+    "nnunet_sgdc-study": "nnunet_sgdc.study.study_command:main",
 }
 
 setup(
@@ -64,6 +66,11 @@ setup(
         "pandas>=2.1",
         "tabulate",
         "jinja2",
+        # Study files, their jobs on this machine or under Slurm, and the live table of them.
+        "pydantic>=2",
+        "pyyaml",
+        "submitit>=1.5",
+        "rich",
     ],
     extras_require={
         # The challenge's own scorer. It needs zipfile-deflate64, which has to be compiled from Python 3.11 on, so only

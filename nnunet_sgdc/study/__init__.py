@@ -1,0 +1,1 @@
+"""Comparison studies from one file, on this machine or on a cluster."""

@@ -1,0 +1,68 @@
+"""What a study would run, and how long it would take, before anything runs."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from nnunet_sgdc.study.estimate import seconds_by_experience, seconds_by_profile
+from nnunet_sgdc.study.execution import worker_devices
+from nnunet_sgdc.study.job_state import DONE
+from nnunet_sgdc.study.preparation import check_trainers, preparation
+from nnunet_sgdc.study.queue_order import longest_first, makespan
+from nnunet_sgdc.study.status_table import read_state
+from nnunet_sgdc.study.study_file import LocalExecutor, StudyFile
+from nnunet_sgdc.study.training_job import TrainingJob
+
+
+def plan_study(study: StudyFile) -> str:
+    """Tell what is missing of a study and how long it will take.
+
+    Args:
+        study: The study.
+
+    Returns:
+        Lines for the reader.
+
+    Raises:
+        UserError: The study cannot be run as it is.
+        OSError: A file cannot be read.
+    """
+    check_trainers(study)
+    commands = preparation(study)
+    state = read_state(study)
+    missing = [job for job, stands in zip(state.jobs, state.states, strict=True) if stands.kind != DONE]
+    known = seconds_by_experience(state.jobs)
+    # Data sets that are still to be planned cannot be measured.
+    unknown = [job for job in missing if job not in known and job.plans_file.is_file()]
+    known |= seconds_by_profile(unknown, study.executor.device) if unknown else {}
+    lines = [f"prepare  {' '.join(command)}" for command in commands]
+    lines += [f"train    {job}{_shown(known.get(job))}" for job in longest_first(missing, known)]
+    return "\n".join([*lines, _summary(study, missing, len(state.jobs), known)])
+
+
+def _summary(study: StudyFile, missing: list[TrainingJob], count: int, seconds: Mapping[TrainingJob, float]) -> str:
+    head = f"{study.name}: {len(missing)} of {count} trainings to do"
+    if not missing:
+        return f"{head}, 'report' can compare them"
+    told = [job for job in missing if job in seconds]
+    if len(told) < len(missing):
+        return f"{head}, {len(missing) - len(told)} of them of unknown length; 'run' prepares their data sets first"
+    workers = _workers(study)
+    total = sum(seconds[job] for job in missing)
+    span = makespan(longest_first(missing, seconds), seconds, workers)
+    return (
+        f"{head}, about {_time(total)} of training, done after {_time(span)} with {workers} at once; measured without "
+        "loading and validation, on this machine or where the study has run"
+    )
+
+
+def _workers(study: StudyFile) -> int:
+    executor = study.executor
+    return len(worker_devices(executor)) if isinstance(executor, LocalExecutor) else executor.parallel
+
+
+def _shown(seconds: float | None) -> str:
+    return "" if seconds is None else f"  {_time(seconds)}"
+
+
+def _time(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
