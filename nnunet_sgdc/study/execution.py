@@ -23,6 +23,8 @@ from nnunet_sgdc.study.training_job import TrainingJob, folder_named
 JOBS, SUBMITTED, STOP = "jobs", "submitted.json", "stop"
 MINUTES_OF_A_YEAR = 365 * 24 * 60
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+# How many processes nnU-Net takes at most to augment, and to export predictions.
+PROCESSES = {"nnUNet_n_proc_DA": 12, "nnUNet_def_n_proc": 8}
 
 
 def study_folder(study: StudyFile) -> Path:
@@ -127,7 +129,7 @@ def _start_worker(
 ) -> submitit.Job[None]:
     executor = submitit.LocalExecutor(folder / JOBS)
     executor.update_parameters(timeout_min=MINUTES_OF_A_YEAR)
-    training = _training(study, device, 1, folder)
+    training = _training(study, device, 1, folder, os.cpu_count() or 1)
     environment = {**training.environment, VISIBLE: ",".join(map(_visible, gpus))}
     return executor.submit(replace(training, environment=environment), list(jobs))
 
@@ -144,7 +146,7 @@ def _submit_array(
     try:
         executor = submitit.SlurmExecutor(folder / JOBS, max_num_timeout=slurm.requeues)
         executor.update_parameters(**_slurm_parameters(study, slurm))
-        training = _training(study, slurm.device, slurm.gpus, folder)
+        training = _training(study, slurm.device, slurm.gpus, folder, slurm.cpus)
         submitted: list[submitit.Job[None]] = executor.map_array(training, [[job] for job in jobs])
     except (RuntimeError, submitit.core.utils.FailedJobError) as error:
         raise StudyError(
@@ -172,9 +174,11 @@ def _slurm_parameters(study: StudyFile, slurm: SlurmExecutor) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _training(study: StudyFile, device: str, gpus: int, folder: Path) -> Training:
-    environment = {name: str(value) for name, value in study.environment.items()}
-    return Training(device, gpus, study.retries, environment, folder / STOP)
+def _training(study: StudyFile, device: str, gpus: int, folder: Path, cpus: int) -> Training:
+    # nnU-Net's own numbers do not know how many processors a training is given.
+    usual = {name: str(min(most, cpus)) for name, most in PROCESSES.items() if name not in os.environ}
+    given = {name: str(value) for name, value in study.environment.items()}
+    return Training(device, gpus, study.retries, {**usual, **given}, folder / STOP)
 
 
 def _submitted(folder: Path) -> dict[str, str]:
