@@ -118,7 +118,7 @@ def test_plans_with_sgdc_are_those_without(planned: Path) -> None:
 def test_a_training_in_the_middle_tells_epoch_and_time_left(planned: Path) -> None:
     job = one_job()
     write_log(job, "Epoch 2", "Epoch time: 3.0 s", "Epoch 3")
-    JobRecord("running").write(job.folder)
+    JobRecord.of_this_process(None).write(job.folder)
     state = job_state(job)
     assert (state.kind, state.progress) == ("running", Progress(3, 10, 3.0))
     assert state.progress.seconds_left == 21
@@ -132,10 +132,17 @@ def test_an_epoch_counts_when_it_has_its_time(planned: Path) -> None:
 def test_a_process_that_has_fallen_silent_does_not_run(planned: Path) -> None:
     job = one_job()
     write_log(job, "Epoch 3")
-    JobRecord("running").write(job.folder)
+    JobRecord("running", host="elsewhere").write(job.folder)
     os.utime(job.folder / RECORD, (0, 0))
     state = job_state(job)
     assert (state.kind, state.detail) == ("waiting", "interrupted, goes on from its last checkpoint")
+
+
+def test_a_process_of_this_machine_that_is_gone_does_not_run(planned: Path) -> None:
+    job = one_job()
+    job.folder.mkdir(parents=True)
+    replace(JobRecord.of_this_process(None), process=2**22 + 1).write(job.folder)
+    assert job_state(job).kind == "waiting"
 
 
 def test_a_failure_comes_with_the_last_lines_of_its_log(planned: Path) -> None:

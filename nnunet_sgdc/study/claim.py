@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nnunet_sgdc.study.job_record import BEAT_SECONDS, RECORD, SILENCE_SECONDS, is_alive, read_record
+from nnunet_sgdc.study.job_record import BEAT_SECONDS, RECORD, SILENCE_SECONDS, is_running, read_record
 
 LOCK = "study.lock"
 
@@ -72,9 +72,10 @@ def _is_held_elsewhere(folder: Path) -> bool:
     A job that goes on after its time was over may come to a new machine before the old one has fallen silent.
     """
     record = read_record(folder)
-    if record is None or record.state != "running" or record.host == socket.gethostname():
+    # Of this machine, the lock has told.
+    if record is None or record.host == socket.gethostname():
         return False
     deadline = time.monotonic() + SILENCE_SECONDS
-    while is_alive(folder) and time.monotonic() < deadline:
+    while is_running(folder) and time.monotonic() < deadline:
         time.sleep(BEAT_SECONDS)
-    return is_alive(folder)
+    return is_running(folder)

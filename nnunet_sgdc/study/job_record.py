@@ -5,6 +5,7 @@ The process that trains touches the file again and again, so that others see, on
 
 import json
 import os
+import socket
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ class JobRecord:
         state: `running`, `interrupted`, `failed` or `done`.
         attempts: How often it was started since it last ended well or was asked for anew.
         host: The machine that it ran on.
+        process: The number of the process there.
         seed: The seed, so that it is on record beside the results.
         reason: Why it failed, in a sentence.
     """
@@ -30,8 +32,19 @@ class JobRecord:
     state: str
     attempts: int = 0
     host: str = ""
+    process: int = 0
     seed: int | None = None
     reason: str = ""
+
+    @classmethod
+    def of_this_process(cls, seed: int | None) -> "JobRecord":
+        """The record of a training that begins now."""
+        return cls("running", host=socket.gethostname(), process=os.getpid(), seed=seed)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process does the training."""
+        return (self.host, self.process) == (socket.gethostname(), os.getpid())
 
     def write(self, folder: Path) -> None:
         """Write beside and rename."""
@@ -56,9 +69,15 @@ def read_record(folder: Path) -> JobRecord | None:
         return None
 
 
-def is_alive(folder: Path) -> bool:
-    """Whether the process behind a record has been heard of lately."""
-    try:
-        return time.time() - (folder / RECORD).stat().st_mtime < SILENCE_SECONDS
-    except FileNotFoundError:
+def is_running(folder: Path) -> bool:
+    """Whether a training is being done, as far as can be told from here.
+
+    Args:
+        folder: nnU-Net's folder of a fold.
+    """
+    record = read_record(folder)
+    if record is None or record.state != "running":
         return False
+    if record.host == socket.gethostname() and not Path(f"/proc/{record.process}").exists():
+        return False
+    return time.time() - (folder / RECORD).stat().st_mtime < SILENCE_SECONDS

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nnunet_sgdc.evaluation.plans_hash import plans_hash
-from nnunet_sgdc.study.job_record import LOG, is_alive, read_record
+from nnunet_sgdc.study.job_record import LOG, is_running, read_record
 from nnunet_sgdc.study.training_job import TrainingJob
 from nnunet_sgdc.study.training_log import Progress, last_lines, read_progress
 
@@ -38,15 +38,14 @@ def job_state(job: TrainingJob) -> JobState:
     Raises:
         OSError: A file cannot be read.
     """
-    record = read_record(job.folder)
-    if record and record.state == "running" and is_alive(job.folder):
+    if is_running(job.folder):
         return JobState(RUNNING, read_progress(job.folder))
     mismatch = plans_mismatch(job)
     if mismatch:
         return JobState(FAILED, detail=mismatch)
     if is_finished(job):
         return JobState(DONE)
-    progress = read_progress(job.folder)
+    record, progress = read_record(job.folder), read_progress(job.folder)
     if record and record.state == "failed":
         return JobState(FAILED, progress, f"{record.reason}: {last_lines(job.folder / LOG)}")
     return JobState(WAITING, progress, "interrupted, goes on from its last checkpoint" if progress else "")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from nnunet_sgdc.study.estimate import seconds_by_experience, seconds_by_profile
-from nnunet_sgdc.study.execution import worker_devices
 from nnunet_sgdc.study.job_state import DONE
+from nnunet_sgdc.study.local_workers import allotments
 from nnunet_sgdc.study.preparation import check_trainers, preparation
 from nnunet_sgdc.study.queue_order import longest_first, makespan
 from nnunet_sgdc.study.status_table import read_state
@@ -57,7 +57,7 @@ def _summary(study: StudyFile, missing: list[TrainingJob], count: int, seconds: 
 
 def _workers(study: StudyFile) -> int:
     executor = study.executor
-    return len(worker_devices(executor)) if isinstance(executor, LocalExecutor) else executor.parallel
+    return len(allotments(executor)) if isinstance(executor, LocalExecutor) else executor.parallel
 
 
 def _shown(seconds: float | None) -> str:

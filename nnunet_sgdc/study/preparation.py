@@ -16,8 +16,9 @@ from tqdm import tqdm
 from nnunet_sgdc.errors import listed
 from nnunet_sgdc.study.errors import StudyError
 from nnunet_sgdc.study.executables import executable
+from nnunet_sgdc.study.folders import dataset_name, folder_named
 from nnunet_sgdc.study.study_file import StudiedDataset, StudyFile
-from nnunet_sgdc.study.training_job import dataset_name, folder_named, training_jobs
+from nnunet_sgdc.study.training_job import training_jobs
 
 CONVERTERS = "nnunet_sgdc-convert-"
 STOCK_PLANS = {

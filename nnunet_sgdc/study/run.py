@@ -10,9 +10,10 @@ from rich.live import Live
 from nnunet_sgdc.study.claim import only_one
 from nnunet_sgdc.study.errors import StudyError
 from nnunet_sgdc.study.estimate import seconds_by_experience
-from nnunet_sgdc.study.execution import study_folder, submit
+from nnunet_sgdc.study.execution import submit
+from nnunet_sgdc.study.folders import study_folder
 from nnunet_sgdc.study.job_record import read_record
-from nnunet_sgdc.study.job_state import DONE, FAILED, WAITING, plans_mismatch
+from nnunet_sgdc.study.job_state import DONE, FAILED, RUNNING, WAITING, plans_mismatch
 from nnunet_sgdc.study.preparation import check_trainers, preparation, prepare
 from nnunet_sgdc.study.queue_order import longest_first
 from nnunet_sgdc.study.status_table import StudyState, read_state, status_table
@@ -58,7 +59,8 @@ def run_study(study: StudyFile, console: Console, *, detach: bool = False) -> St
 
 def _hand_over(study: StudyFile) -> list[submitit.Job[None]]:
     state = read_state(study)
-    jobs = [job for job in state.of_kind(WAITING, FAILED) if str(job.folder) not in state.queued]
+    # What seems to run may have lost its machine; workers leave alone what really runs.
+    jobs = [job for job in state.of_kind(WAITING, FAILED, RUNNING) if str(job.folder) not in state.queued]
     for job in jobs:
         _forget_failure(job)
     ready = longest_first(jobs, seconds_by_experience(state.jobs))

@@ -12,7 +12,7 @@ from nnunet_sgdc.errors import counted
 from nnunet_sgdc.evaluation.evaluate_model import default_device, evaluate_model
 from nnunet_sgdc.evaluation.trained_model import TrainedModel
 from nnunet_sgdc.study.errors import StudyError
-from nnunet_sgdc.study.execution import study_folder
+from nnunet_sgdc.study.folders import study_folder
 from nnunet_sgdc.study.job_state import DONE
 from nnunet_sgdc.study.status_table import StudyState
 from nnunet_sgdc.study.study_file import StudyFile

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,12 +59,12 @@ class Training:
         """What submitit starts anew when the time of a job is over: the same, which goes on where it was left."""
         for job in jobs:
             record = read_record(job.folder)
-            if record and record.state == "running" and record.host == socket.gethostname():
+            if record and record.state == "running" and record.is_ours:
                 record.ended("interrupted").write(job.folder)
         return DelayedSubmission(self, jobs)
 
     def _train(self, job: TrainingJob, claim: int) -> None:
-        record = JobRecord("running", host=socket.gethostname(), seed=job.schedule.seed)
+        record = JobRecord.of_this_process(job.schedule.seed)
         for attempt in range(1, self.retries + 2):
             record = replace(record, state="running", attempts=attempt)
             record.write(job.folder)

@@ -1,22 +1,16 @@
 """One training of a study: which command does it, and where nnU-Net puts what comes out."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
-
 from nnunet_sgdc.errors import listed
 from nnunet_sgdc.schedule import Schedule
 from nnunet_sgdc.study.errors import StudyError
+from nnunet_sgdc.study.folders import dataset_name, folder_named
 from nnunet_sgdc.study.study_file import StudyFile
-
-FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
-# nnU-Net's name for what has no name yet.
-UNNAMED = "Dataset{:03d}_unknown"
 
 
 @dataclass(frozen=True)
@@ -97,29 +91,6 @@ def training_jobs(study: StudyFile) -> list[TrainingJob]:
         raise StudyError(f"every training must come once, but {again[0]} comes again: remove one from the file")
     _check_labels(study)
     return jobs
-
-
-def folder_named(variable: str) -> Path:
-    """The folder that one of nnU-Net's environment variables names.
-
-    Raises:
-        StudyError: The variable is not set.
-    """
-    value = os.environ.get(variable)
-    if not value:
-        raise StudyError(
-            f"the environment variable {variable} must name one of nnU-Net's folders, but is not set: export "
-            f"{variable}=/path/to/{variable}"
-        )
-    return Path(value)
-
-
-def dataset_name(identifier: int) -> str:
-    """Full name of a data set in any of nnU-Net's folders, or a stand-in where there is none yet."""
-    try:
-        return str(maybe_convert_to_dataset_name(identifier))
-    except RuntimeError:
-        return UNNAMED.format(identifier)
 
 
 def _expanded(study: StudyFile) -> Iterator[TrainingJob]:
