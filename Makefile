@@ -8,7 +8,7 @@ READY := .venv/.ready
 BUILT := build/checked
 ROOT := ../..
 
-.PHONY: test lint types imports tests format demo benchmark clean built
+.PHONY: test test-slurm lint types imports tests format demo benchmark clean built
 
 test: lint types imports tests
 
@@ -24,6 +24,10 @@ imports: built
 
 tests: $(READY)
 	$(BIN)/pytest --durations=15
+
+# Needs root and Debian's slurm-wlm, slurmdbd, munge and mariadb-server-core; `make tests` skips it where they are missing.
+test-slurm: $(READY)
+	$(BIN)/pytest -m slurm -rs
 
 format: $(READY)
 	$(BIN)/ruff check --fix

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from releases import write_release
+from study_runs import write_study
+from workspaces import Workspace
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +35,11 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / variable).mkdir()
         monkeypatch.setenv(variable, str(tmp_path / variable))
     return tmp_path / "nnUNet_raw"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The smoke study from nothing to its end, which takes minutes."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("user") / "undisturbed")
+    workspace.run("nnunet_sgdc-study", "run", write_study(workspace))
+    return workspace

@@ -1,6 +1,7 @@
 """Trainers whose names say their length and seed: nnU-Net finds them, and they do what the name says."""
 
 import re
+import time
 from itertools import product
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
-from test_trainer import MakeTrainer, make_trainer
+from test_trainer import MakeTrainer, make_trainer, train_one_epoch
 from torch.testing import assert_close
 
 from nnunet_sgdc import trainers
@@ -149,6 +150,19 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
     with pytest.raises(KeyboardInterrupt):
         trainer.save_checkpoint(str(tmp_path / "checkpoint_latest.pth"))
     assert (tmp_path / "checkpoint_latest.pth").read_bytes() == before
+
+
+@pytest.mark.parametrize(("minutes", "saved"), [(9, False), (11, True)])
+def test_after_ten_minutes_without_a_checkpoint_the_next_epoch_ends_with_one(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, minutes: int, saved: bool
+) -> None:
+    trainer = make_trainer(named_trainer("nnUNetTrainer_500epochs_seed1"))
+    trainer.initialize()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 60 * minutes)
+    train_one_epoch(trainer)
+    assert Path(trainer.output_folder, "checkpoint_latest.pth").exists() == saved
+    assert trainer.save_every == 50
 
 
 def test_a_class_that_is_found_by_name_can_be_pickled() -> None:

@@ -1,55 +1,17 @@
 """`nnunet_sgdc-study` as a user runs it, with nnU-Net's real trainings: undisturbed, killed in the middle, reported."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
+from study_runs import MODELS, fold_folders, kill_all, wait_until, write_study
 from workspaces import Workspace
 
 pytestmark = pytest.mark.nnunet
-
-SMOKE = Path(__file__).parents[1] / "studies" / "smoke.yaml"
-MODELS = "Dataset998_Phantoms"
-EPOCHS = 2
-
-
-def processes_with(text: str) -> list[int]:
-    """All processes that have this text in a variable of their environment."""
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if text.encode() in environment.read_bytes():
-                found.append(int(environment.parent.name))
-    return found
-
-
-def kill_all(workspace: Workspace) -> None:
-    """What a power failure does to everything that works on these folders."""
-    while processes := processes_with(f"nnUNet_results={workspace.folder}/"):
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.1)
-
-
-def write_study(workspace: Workspace, **changes: Any) -> str:
-    path = workspace.folder / "study.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(SMOKE.read_text()), "epochs": EPOCHS, **changes}))
-    return str(path)
-
-
-def fold_folders(workspace: Workspace) -> list[Path]:
-    return sorted((workspace.folder / "results" / MODELS).glob("*/fold_*"))
 
 
 def scores(folder: Path) -> list[dict[str, Any]]:
@@ -64,20 +26,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def modification_times(workspace: Workspace) -> dict[Path, float]:
     return {folder: (folder / "checkpoint_final.pth").stat().st_mtime for folder in fold_folders(workspace)}
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 200) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.create(tmp_path_factory.mktemp("user") / "undisturbed")
-    workspace.run("nnunet_sgdc-study", "run", write_study(workspace))
-    return workspace
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +111,9 @@ def test_a_plan_tells_what_is_missing_and_how_long_it_takes(undisturbed: Workspa
 
 
 def test_a_cancelled_study_stops_within_seconds(undisturbed: Workspace, report: str) -> None:
-    study = write_study(undisturbed, folds=[3], epochs=500)
+    study = write_study(undisturbed, folds=[3], epochs=100)
     with undisturbed.start("nnunet_sgdc-study", "run", study) as process:
-        wait_until(lambda: list(undisturbed.folder.glob("results/*/*500epochs*/fold_3/checkpoint_latest.pth")))
+        wait_until(lambda: list(undisturbed.folder.glob("results/*/*100epochs*/fold_3/checkpoint_latest.pth")))
         said = undisturbed.run("nnunet_sgdc-study", "cancel", study)
         printed, _ = process.communicate(timeout=60)
     assert "'run' goes on from their last checkpoints" in said

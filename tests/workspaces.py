@@ -55,6 +55,8 @@ class Workspace:
             **{f"nnUNet_{kind}": str(self.folder / name) for kind, name in folders.items()},
             "nnUNet_n_proc_DA": "1",
             "nnUNet_def_n_proc": "1",
+            # Threads that wait must not keep the workers of nnU-Net from theirs.
+            "OMP_WAIT_POLICY": "PASSIVE",
             **self.settings,
         }
 

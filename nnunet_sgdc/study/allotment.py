@@ -37,7 +37,7 @@ class Allotment:
         """
         usual = {name: str(min(most, self.cpus)) for name, most in PROCESSES.items()}
         if self.device == "cpu":
-            # nnU-Net takes a thread for every processor of the machine; those that wait must not keep others from theirs.
+            # nnU-Net takes a thread for every processor of the machine; those that wait must not keep it busy.
             usual["OMP_WAIT_POLICY"] = "PASSIVE"
         unset = {name: value for name, value in usual.items() if name not in os.environ}
         shown = {} if self.visible is None else {VISIBLE: self.visible}

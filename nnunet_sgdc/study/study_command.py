@@ -8,6 +8,7 @@ nnunet_sgdc-study report STUDY.yaml     predict, score and compare
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from nnunet_sgdc.study.study_file import StudyFile, read_study_file
 
 COMMAND = "nnunet_sgdc-study"
 REFRESH_SECONDS = 5
+FILE_WIDTH = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(study: StudyFile, parsed: argparse.Namespace) -> str:
     from nnunet_sgdc.study.run import run_study
 
-    state = run_study(study, Console(), detach=parsed.detach)
+    state = run_study(study, _console(), detach=parsed.detach)
     if parsed.detach:
         return f"handed over; see {COMMAND} status {parsed.study}"
     left = len(state.jobs) - len(state.of_kind("done"))
@@ -56,8 +58,7 @@ def _plan(study: StudyFile, _: argparse.Namespace) -> str:
 def _status(study: StudyFile, parsed: argparse.Namespace) -> str:
     from nnunet_sgdc.study.status_table import read_state, status_table
 
-    console = Console()
-    with Live(status_table(study, read_state(study)), console=console, auto_refresh=False) as live:
+    with Live(status_table(study, read_state(study)), console=_console(), auto_refresh=False) as live:
         while parsed.watch:
             time.sleep(REFRESH_SECONDS)
             live.update(status_table(study, read_state(study)), refresh=True)
@@ -76,6 +77,11 @@ def _report(study: StudyFile, parsed: argparse.Namespace) -> object:
     from nnunet_sgdc.study.study_report import write_report
 
     return write_report(study, read_state(study), partial=parsed.partial, command=command_line())
+
+
+def _console() -> Console:
+    # Files and pipes have no width; nothing has to be broken there.
+    return Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
 
 
 def _parser() -> argparse.ArgumentParser:
