@@ -11,6 +11,7 @@ from benchmarks import (
     memory_estimate,
     prediction,
     sge,
+    study_scale,
     surface_distances,
     training_step,
 )
@@ -27,3 +28,4 @@ if __name__ == "__main__":
     surface_distances.main()
     evaluation.main()
     conversion.main([])
+    study_scale.main()

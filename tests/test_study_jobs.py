@@ -24,7 +24,7 @@ from nnunet_sgdc.study.errors import StudyError
 from nnunet_sgdc.study.estimate import seconds_by_experience
 from nnunet_sgdc.study.job_record import LOG, RECORD, JobRecord, read_record
 from nnunet_sgdc.study.job_state import job_state
-from nnunet_sgdc.study.preparation import check_trainers, preparation
+from nnunet_sgdc.study.preparation import check_trainers, preparation, prepare
 from nnunet_sgdc.study.queue_order import longest_first, makespan
 from nnunet_sgdc.study.training import Training
 from nnunet_sgdc.study.training_job import TrainingJob, training_jobs
@@ -325,7 +325,10 @@ def test_the_checkpoint_of_a_job_whose_time_is_over_is_the_same_job(planned: Pat
 
 
 def test_a_data_set_that_is_nowhere_is_told(planned: Path) -> None:
-    with pytest.raises(StudyError, match=r"datasets must be in nnUNet_raw .*, but 8 is and does neither: add 'convert"):
+    (planned / "nnUNet_raw" / "Dataset009_Others").mkdir()
+    with pytest.raises(
+        StudyError, match=r"\(there: Dataset009_Others\) .*, but 8 is and does neither: .* add 'convert"
+    ):
         preparation(study(datasets=8))
 
 
@@ -359,6 +362,15 @@ def test_nothing_is_prepared_that_is_there(planned: Path) -> None:
     data.mkdir()
     (data / "case.b2nd").touch()
     assert preparation(study()) == []
+
+
+@pytest.mark.parametrize(("splits", "fold"), [(None, 5), ([{"train": [], "val": []}] * 3, 3)])
+def test_a_fold_beyond_the_last_is_told(planned: Path, splits: list[object] | None, fold: int) -> None:
+    if splits:
+        (planned / "nnUNet_preprocessed" / DATASET / "splits_final.json").write_text(json.dumps(splits))
+    prepare(study(folds=[0, fold - 1, "all"]), [], planned / "logs")
+    with pytest.raises(StudyError, match=rf"folds must be below {fold}, .*, got {fold}: change the file"):
+        prepare(study(folds=fold), [], planned / "logs")
 
 
 def test_an_unknown_trainer_is_told_with_the_nearest() -> None:

@@ -18,9 +18,10 @@ from nnunet_sgdc.study.errors import StudyError
 from nnunet_sgdc.study.executables import executable
 from nnunet_sgdc.study.folders import dataset_name, folder_named
 from nnunet_sgdc.study.study_file import StudiedDataset, StudyFile
-from nnunet_sgdc.study.training_job import training_jobs
+from nnunet_sgdc.study.training_job import TrainingJob, training_jobs
 
 CONVERTERS = "nnunet_sgdc-convert-"
+SPLITS, DRAWN_FOLDS = "splits_final.json", 5
 STOCK_PLANS = {
     "nnUNetPlans": "ExperimentPlanner",
     "nnUNetResEncUNetMPlans": "nnUNetPlannerResEncM",
@@ -90,10 +91,21 @@ def prepare(study: StudyFile, commands: Sequence[Sequence[str]], log_folder: Pat
             code = subprocess.run([executable(command[0]), *command[1:]], stdout=stream, stderr=stream).returncode
         if code:
             raise StudyError(f"{shlex.join(command)} must end well, but left with {code}: see {log}")
-    missing = [str(job.plans_file) for job in training_jobs(study) if not job.plans_file.is_file()]
-    if missing:
+    for job in training_jobs(study):
+        _check_prepared(job)
+
+
+def _check_prepared(job: TrainingJob) -> None:
+    if not job.plans_file.is_file():
         raise StudyError(
-            f"{missing[0]} must be there by now, but is missing: check 'convert' and 'plan' in the study file"
+            f"{job.plans_file} must be there by now, but is missing: check 'convert' and 'plan' in the file"
+        )
+    splits = job.plans_file.with_name(SPLITS)
+    # nnU-Net draws five where none are given, and would take a random split for a fold beyond the last.
+    count = len(json.loads(splits.read_text(encoding="utf-8"))) if splits.is_file() else DRAWN_FOLDS
+    if job.fold != "all" and int(job.fold) >= count:
+        raise StudyError(
+            f"folds must be below {count}, of which {job.dataset} has no more, got {job.fold}: change the file"
         )
 
 
@@ -102,9 +114,10 @@ def _commands(study: StudyFile, dataset: StudiedDataset) -> Iterator[list[str]]:
     preprocessed = folder_named("nnUNet_preprocessed") / name
     if not (folder_named("nnUNet_raw") / name / "dataset.json").is_file() and not preprocessed.is_dir():
         if not dataset.convert:
+            there = listed(sorted(path.name for path in folder_named("nnUNet_raw").glob("Dataset*"))) or "none"
             raise StudyError(
-                f"datasets must be in nnUNet_raw or say how they get there, but {dataset.id} is and does neither: add "
-                f"'convert: {CONVERTERS}...'"
+                f"datasets must be in nnUNet_raw (there: {there}) or say how they get there, but {dataset.id} is and "
+                f"does neither: choose one of them, or add 'convert: {CONVERTERS}...'"
             )
         yield from map(_converter, dataset.convert)
     wanted = dict.fromkeys(entry.plans or study.plans for entry in study.trainers)

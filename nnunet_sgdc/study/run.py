@@ -17,10 +17,12 @@ from nnunet_sgdc.study.job_state import DONE, FAILED, RUNNING, WAITING, plans_mi
 from nnunet_sgdc.study.preparation import check_trainers, preparation, prepare
 from nnunet_sgdc.study.queue_order import longest_first
 from nnunet_sgdc.study.status_table import StudyState, read_state, status_table
-from nnunet_sgdc.study.study_file import StudyFile
+from nnunet_sgdc.study.study_file import LocalExecutor, StudyFile
 from nnunet_sgdc.study.training_job import TrainingJob
 
 REFRESH_SECONDS = 2
+# Each look at a cluster is a question to a Slurm that serves many.
+CLUSTER_REFRESH_SECONDS = 30
 LOCK = "submission.lock"
 
 
@@ -76,10 +78,11 @@ def _forget_failure(job: TrainingJob) -> None:
 
 def _watch(study: StudyFile, handed: Sequence[submitit.Job[None]], console: Console) -> None:
     """Show the table until everything that was handed over has ended, here or by others."""
+    pause = REFRESH_SECONDS if isinstance(study.executor, LocalExecutor) else CLUSTER_REFRESH_SECONDS
     state = read_state(study)
     with Live(status_table(study, state), console=console, auto_refresh=False) as live:
         while not _is_over(state, handed):
-            time.sleep(REFRESH_SECONDS)
+            time.sleep(pause)
             state = read_state(study)
             live.update(status_table(study, state), refresh=True)
 
