@@ -219,6 +219,19 @@ def test_a_failing_training_is_tried_again_as_often_as_stated(
     assert (job_state(job).kind, len(calls()), read_record(job.folder).attempts) == (state, 3, 3)
 
 
+def test_a_training_that_is_tried_again_is_never_seen_as_failed(
+    planned: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    write = JobRecord.write
+    monkeypatch.setattr(JobRecord, "write", lambda record, folder: (seen.append(record.state), write(record, folder)))
+    job = one_job()
+    job.folder.mkdir(parents=True)
+    (job.folder / "failures.txt").write_text("1")
+    training(planned, retries=2)([job])
+    assert seen == ["running", "interrupted", "running", "done"]
+
+
 def test_another_worker_leaves_a_failed_training_alone(planned: Path, calls: Calls) -> None:
     job = one_job()
     job.folder.mkdir(parents=True)

@@ -71,14 +71,20 @@ class Training:
             # Written in any case, so that nobody waits for a process that is gone.
             end = record.ended("interrupted")
             try:
-                reason = self._run(job, claim)
-                end = record.ended("failed" if reason else "done", reason)
-            except OSError as error:
-                end = record.ended("failed", f"{error}")
+                reason = self._tried(job, claim)
+                # It has failed only when it is not tried again.
+                failed = "failed" if attempt > self.retries else "interrupted"
+                end = record.ended(failed, reason) if reason else record.ended("done")
             finally:
                 end.write(job.folder)
             if end.state == "done":
                 return
+
+    def _tried(self, job: TrainingJob, claim: int) -> str:
+        try:
+            return self._run(job, claim)
+        except OSError as error:
+            return str(error)
 
     def _run(self, job: TrainingJob, claim: int) -> str:
         """Run nnU-Net's command; returns why it failed, or nothing."""
