@@ -66,7 +66,7 @@ def status_table(study: StudyFile, state: StudyState) -> RenderableType:
         table.add_row(*_cells(job, stands, state.queued.get(str(job.folder), "")))
     counts = Counter(stands.kind for stands in state.states)
     summary = ", ".join(f"{counts[kind]} {kind}" for kind in STATES if counts[kind])
-    return Group(table, Text(f"{study.name}: {summary} of {len(state.jobs)} trainings"))
+    return Group(table, Text(f"{study.name}: {summary} of {len(state.jobs)} trainings\n"))
 
 
 def _cells(job: TrainingJob, state: JobState, number: str) -> Sequence[RenderableType]:
