@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from nnunet_sgdc.evaluation.case_set import LabelScheme
 from nnunet_sgdc.evaluation.gallery import draw_contact_sheet
 from nnunet_sgdc.evaluation.panel import Panel
 from nnunet_sgdc.evaluation.selection import from_worst_to_best
+from nnunet_sgdc.executables import executable, search_path
 
 DATASET_ID = 999
 DATASET = f"Dataset{DATASET_ID}_SGDCDemo"
@@ -195,10 +195,7 @@ def _remove(folder: Path) -> None:
 
 def _run(step: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
     _announce(f"{step}: {shlex.join(command)}")
-    scripts = sysconfig.get_path("scripts")
-    search = os.pathsep.join([scripts, environment.get("PATH", os.defpath)])
-    executable = shutil.which(command[0], path=search) or command[0]
-    subprocess.run([executable, *command[1:]], env={**environment, "PATH": search}, check=True)
+    subprocess.run([executable(command[0]), *command[1:]], env={**environment, "PATH": search_path()}, check=True)
 
 
 def _require_test_truth(job: Job) -> None:

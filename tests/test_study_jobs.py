@@ -246,6 +246,16 @@ def test_a_command_that_cannot_be_started_is_a_failure(planned: Path, monkeypatc
     assert "/nowhere/nnUNetv2_train" in job_state(one_job()).detail
 
 
+def test_a_command_that_is_not_installed_is_a_failure_and_does_not_end_the_worker(
+    planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnunet_sgdc.executables.shutil.which", lambda command, path: None)
+    training(planned)([one_job(), one_job(folds=1)])
+    states = [job_state(job) for job in (one_job(), one_job(folds=1))]
+    assert [state.kind for state in states] == ["failed", "failed"]
+    assert states[0].detail.startswith("nnUNetv2_train must be a command of ")
+
+
 def test_a_training_that_is_killed_from_outside_goes_on_with_the_next_run(
     planned: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,10 +6,7 @@ taken for those of this one.
 
 import hashlib
 import json
-import os
-import shutil
 import subprocess
-import sysconfig
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from nnunetv2.utilities.utils import get_identifiers_from_splitted_dataset_folde
 from nnunet_sgdc.errors import listed
 from nnunet_sgdc.evaluation.errors import EvaluationError
 from nnunet_sgdc.evaluation.trained_model import TrainedModel, read_json
+from nnunet_sgdc.executables import executable
 from nnunet_sgdc.staging import check_replaceable, staged
 
 PREDICTED_WITH = "predicted_with.json"
@@ -116,7 +114,5 @@ def _check_replaceable(output: Path) -> None:
 
 def _run_nnunet(arguments: Sequence[str]) -> int:
     """Predict in a process of its own, which may set threads and be killed for memory; its exit code."""
-    search = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
-    executable = shutil.which(PREDICT, path=search) or PREDICT
     processes = str(min(MOST_PROCESSES, default_num_processes))
-    return subprocess.run([executable, *arguments, "-npp", processes, "-nps", processes]).returncode
+    return subprocess.run([executable(PREDICT), *arguments, "-npp", processes, "-nps", processes]).returncode

@@ -82,7 +82,7 @@ class TrainedModel:
     @property
     def finished_folds(self) -> tuple[str, ...]:
         """The folds that are trained and validated, as in `("0", "1", "all")`."""
-        return tuple(fold for fold in self._fold_names if self._is_finished(fold))
+        return tuple(fold for fold in self._fold_names if self.is_finished(fold))
 
     @property
     def file_ending(self) -> str:
@@ -118,6 +118,15 @@ class TrainedModel:
         """
         return self.folder / "predictions" / key
 
+    def is_finished(self, fold: str) -> bool:
+        """Whether a fold is trained and validated.
+
+        Args:
+            fold: The fold.
+        """
+        checkpoint = self.checkpoint(fold)
+        return checkpoint.is_file() and (checkpoint.parent / "validation" / "summary.json").is_file()
+
     def check_folds(self, asked: Sequence[str] | None) -> tuple[str, ...]:
         """The folds to evaluate.
 
@@ -133,7 +142,7 @@ class TrainedModel:
                 f"the folds must be among {listed(self._fold_names)}, got {listed(strange)}: choose others with -f"
             )
         wanted = tuple(dict.fromkeys(asked or self._fold_names[:-1]))
-        unfinished = [fold for fold in wanted if not self._is_finished(fold)]
+        unfinished = [fold for fold in wanted if not self.is_finished(fold)]
         if unfinished:
             finished = f", or choose finished ones: -f {' '.join(self.finished_folds)}" if self.finished_folds else ""
             raise EvaluationError(
@@ -178,10 +187,6 @@ class TrainedModel:
     @property
     def _fold_names(self) -> tuple[str, ...]:
         return (*map(str, range(self.expected_folds)), ALL)
-
-    def _is_finished(self, fold: str) -> bool:
-        checkpoint = self.checkpoint(fold)
-        return checkpoint.is_file() and (checkpoint.parent / "validation" / "summary.json").is_file()
 
     def _cases_to_validate(self, folds: Sequence[str]) -> list[set[str]]:
         """For each fold of the data set its validation cases."""

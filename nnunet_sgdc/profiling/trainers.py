@@ -50,13 +50,14 @@ def has_sgdc(kind: type[Any]) -> bool:
     return issubclass(kind, nnUNetTrainerSGDC)
 
 
-def make_trainer(kind: type[Any], setting: Setting, device: torch.device) -> Any:
+def make_trainer(kind: type[Any], setting: Setting, device: torch.device, *, initialize: bool = True) -> Any:
     """Make a trainer that is ready for its first step; plans that name SGDC lose it for trainers without.
 
     Args:
         kind: Class of the trainer.
         setting: What it is to train on.
         device: Where it is to train.
+        initialize: Whether it gets its network; without, it only knows how long it would train.
 
     Raises:
         ProfileError: The trainer cannot do with the plans.
@@ -67,7 +68,8 @@ def make_trainer(kind: type[Any], setting: Setting, device: torch.device) -> Any
         plans["configurations"][setting.configuration]["architecture"] = architecture
     try:
         trainer = kind(plans, setting.configuration, 0, deepcopy(setting.dataset_json), device)
-        trainer.initialize()
+        if initialize:
+            trainer.initialize()
     except ValueError as error:
         raise ProfileError(
             f"{kind.__name__} cannot train the configuration {setting.configuration} of {setting.plans_name} ({error}):"

@@ -76,6 +76,6 @@ def _is_held_elsewhere(folder: Path) -> bool:
     if record is None or record.host == socket.gethostname():
         return False
     deadline = time.monotonic() + SILENCE_SECONDS
-    while is_running(folder) and time.monotonic() < deadline:
+    while is_running(folder, read_record(folder)) and time.monotonic() < deadline:
         time.sleep(BEAT_SECONDS)
-    return is_running(folder)
+    return is_running(folder, read_record(folder))

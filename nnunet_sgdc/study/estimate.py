@@ -11,6 +11,7 @@ from nnunet_sgdc.profiling.device import find_device
 from nnunet_sgdc.profiling.measuring import Measurements
 from nnunet_sgdc.profiling.profile import profile
 from nnunet_sgdc.profiling.setting import Setting, read_setting
+from nnunet_sgdc.profiling.trainers import find_trainer, make_trainer, quarantine
 from nnunet_sgdc.study.training_job import TrainingJob
 from nnunet_sgdc.study.training_log import read_progress
 
@@ -68,15 +69,13 @@ def _measured(place: tuple[str, str, str], jobs: Sequence[TrainingJob], device: 
 
 def _seconds(trainer_name: str, measured: Measurements, setting: Setting) -> float | None:
     """Time of all epochs; None where the memory was too small."""
-    from nnunet_sgdc.profiling.trainers import find_trainer, make_trainer, quarantine
-
     if measured.step_seconds is None or measured.prediction_seconds is None:
         return None
     with quarantine(setting):
-        trainer = make_trainer(find_trainer(trainer_name), setting, torch.device("cpu"))
+        trainer = make_trainer(find_trainer(trainer_name), setting, torch.device("cpu"), initialize=False)
     training = trainer.num_iterations_per_epoch * measured.step_seconds
     # A patch was measured, and a batch is validated.
-    validation = trainer.num_val_iterations_per_epoch * measured.prediction_seconds * trainer.batch_size
+    validation = trainer.num_val_iterations_per_epoch * measured.prediction_seconds * setting.configured.batch_size
     return float(trainer.num_epochs * (training + validation))
 
 

@@ -69,13 +69,13 @@ def read_record(folder: Path) -> JobRecord | None:
         return None
 
 
-def is_running(folder: Path) -> bool:
+def is_running(folder: Path, record: JobRecord | None) -> bool:
     """Whether a training is being done, as far as can be told from here.
 
     Args:
         folder: nnU-Net's folder of a fold.
+        record: The record in it.
     """
-    record = read_record(folder)
     if record is None or record.state != "running":
         return False
     if record.host == socket.gethostname() and not Path(f"/proc/{record.process}").exists():

@@ -38,23 +38,18 @@ def job_state(job: TrainingJob) -> JobState:
     Raises:
         OSError: A file cannot be read.
     """
-    if is_running(job.folder):
+    record = read_record(job.folder)
+    if is_running(job.folder, record):
         return JobState(RUNNING, read_progress(job.folder))
     mismatch = plans_mismatch(job)
     if mismatch:
         return JobState(FAILED, detail=mismatch)
-    if is_finished(job):
+    if job.is_finished:
         return JobState(DONE)
-    record, progress = read_record(job.folder), read_progress(job.folder)
+    progress = read_progress(job.folder)
     if record and record.state == "failed":
         return JobState(FAILED, progress, f"{record.reason}: {last_lines(job.folder / LOG)}")
     return JobState(WAITING, progress, "interrupted, goes on from its last checkpoint" if progress else "")
-
-
-def is_finished(job: TrainingJob) -> bool:
-    """Whether a training and its validation have come to their end."""
-    needed = (job.folder / "checkpoint_final.pth", job.folder / "validation" / "summary.json")
-    return all(path.is_file() for path in needed)
 
 
 def plans_mismatch(job: TrainingJob) -> str:

@@ -1,10 +1,10 @@
 """What a study would run, and how long it would take, before anything runs."""
 
+import shlex
 from collections.abc import Mapping
 from datetime import timedelta
 
 from nnunet_sgdc.study.estimate import seconds_by_experience, seconds_by_profile
-from nnunet_sgdc.study.job_state import DONE
 from nnunet_sgdc.study.local_workers import allotments
 from nnunet_sgdc.study.preparation import check_trainers, preparation
 from nnunet_sgdc.study.queue_order import longest_first, makespan
@@ -29,14 +29,14 @@ def plan_study(study: StudyFile) -> str:
     check_trainers(study)
     commands = preparation(study)
     state = read_state(study)
-    missing = [job for job, stands in zip(state.jobs, state.states, strict=True) if stands.kind != DONE]
     known = seconds_by_experience(state.jobs)
     # Data sets that are still to be planned cannot be measured.
-    unknown = [job for job in missing if job not in known and job.plans_file.is_file()]
+    unknown = [job for job in state.missing if job not in known and job.plans_file.is_file()]
     known |= seconds_by_profile(unknown, study.executor.device) if unknown else {}
-    lines = [f"prepare  {' '.join(command)}" for command in commands]
-    lines += [f"train    {job}{_shown(known.get(job))}" for job in longest_first(missing, known)]
-    return "\n".join([*lines, _summary(study, missing, len(state.jobs), known)])
+    ordered = longest_first(state.missing, known)
+    lines = [f"prepare  {shlex.join(command)}" for command in commands]
+    lines += [f"train    {job}{_shown(known.get(job))}" for job in ordered]
+    return "\n".join([*lines, _summary(study, ordered, len(state.jobs), known)])
 
 
 def _summary(study: StudyFile, missing: list[TrainingJob], count: int, seconds: Mapping[TrainingJob, float]) -> str:
@@ -48,7 +48,7 @@ def _summary(study: StudyFile, missing: list[TrainingJob], count: int, seconds: 
         return f"{head}, {len(missing) - len(told)} of them of unknown length; 'run' prepares their data sets first"
     workers = _workers(study)
     total = sum(seconds[job] for job in missing)
-    span = makespan(longest_first(missing, seconds), seconds, workers)
+    span = makespan(missing, seconds, workers)
     return (
         f"{head}, about {_time(total)} of training, done after {_time(span)} with {workers} at once; measured without "
         "loading and validation, on this machine or where the study has run"

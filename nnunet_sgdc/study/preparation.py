@@ -14,14 +14,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nnunet_sgdc.errors import listed
+from nnunet_sgdc.evaluation.trained_model import ALL
+from nnunet_sgdc.executables import executable
 from nnunet_sgdc.study.errors import StudyError
-from nnunet_sgdc.study.executables import executable
 from nnunet_sgdc.study.folders import dataset_name, folder_named
 from nnunet_sgdc.study.study_file import StudiedDataset, StudyFile
 from nnunet_sgdc.study.training_job import TrainingJob, training_jobs
 
 CONVERTERS = "nnunet_sgdc-convert-"
-SPLITS, DRAWN_FOLDS = "splits_final.json", 5
 STOCK_PLANS = {
     "nnUNetPlans": "ExperimentPlanner",
     "nnUNetResEncUNetMPlans": "nnUNetPlannerResEncM",
@@ -91,7 +91,8 @@ def prepare(study: StudyFile, commands: Sequence[Sequence[str]], log_folder: Pat
             code = subprocess.run([executable(command[0]), *command[1:]], stdout=stream, stderr=stream).returncode
         if code:
             raise StudyError(f"{shlex.join(command)} must end well, but left with {code}: see {log}")
-    for job in training_jobs(study):
+    # Trainers and seeds have these in common.
+    for job in {(job.plans_file, job.fold): job for job in training_jobs(study)}.values():
         _check_prepared(job)
 
 
@@ -100,10 +101,9 @@ def _check_prepared(job: TrainingJob) -> None:
         raise StudyError(
             f"{job.plans_file} must be there by now, but is missing: check 'convert' and 'plan' in the file"
         )
-    splits = job.plans_file.with_name(SPLITS)
-    # nnU-Net draws five where none are given, and would take a random split for a fold beyond the last.
-    count = len(json.loads(splits.read_text(encoding="utf-8"))) if splits.is_file() else DRAWN_FOLDS
-    if job.fold != "all" and int(job.fold) >= count:
+    # For a fold beyond the last, nnU-Net would take a random split.
+    count = job.trained_model.expected_folds
+    if job.fold != ALL and int(job.fold) >= count:
         raise StudyError(
             f"folds must be below {count}, of which {job.dataset} has no more, got {job.fold}: change the file"
         )

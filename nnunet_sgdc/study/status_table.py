@@ -36,6 +36,11 @@ class StudyState:
         """The trainings that stand in one of these ways."""
         return [job for job, state in zip(self.jobs, self.states, strict=True) if state.kind in kinds]
 
+    @property
+    def missing(self) -> list[TrainingJob]:
+        """The trainings that are not done."""
+        return self.of_kind(RUNNING, WAITING, FAILED)
+
 
 def read_state(study: StudyFile) -> StudyState:
     """Read how a study stands.

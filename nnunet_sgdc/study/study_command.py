@@ -43,9 +43,8 @@ def _run(study: StudyFile, parsed: argparse.Namespace) -> str:
     state = run_study(study, _console(), detach=parsed.detach)
     if parsed.detach:
         return f"handed over; see {COMMAND} status {parsed.study}"
-    left = len(state.jobs) - len(state.of_kind("done"))
-    if left:
-        return f"{left} trainings are not done; run it again to go on"
+    if state.missing:
+        return f"{len(state.missing)} trainings are not done; run it again to go on"
     return f"done; next: {COMMAND} report {parsed.study}"
 
 

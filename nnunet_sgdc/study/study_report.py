@@ -10,7 +10,7 @@ from tqdm import tqdm
 from nnunet_sgdc.comparison.compare import ComparisonReport, compare
 from nnunet_sgdc.errors import counted
 from nnunet_sgdc.evaluation.evaluate_model import default_device, evaluate_model
-from nnunet_sgdc.evaluation.trained_model import TrainedModel
+from nnunet_sgdc.evaluation.model_sets import VALIDATION
 from nnunet_sgdc.study.errors import StudyError
 from nnunet_sgdc.study.folders import study_folder
 from nnunet_sgdc.study.job_state import DONE
@@ -19,7 +19,6 @@ from nnunet_sgdc.study.study_file import StudyFile
 from nnunet_sgdc.study.training_job import TrainingJob
 
 REPORT = "report"
-VALIDATION = "validation"
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,8 @@ class _Model:
     def evaluate(self, tests: Sequence[str] | None, device: str, command: str) -> list[Path]:
         """Score validation folds and test sets, predicting what is not predicted yet."""
         first = self.jobs[0]
-        trained = TrainedModel(first.model, first.dataset, first.trainer_name, first.configuration, first.plans)
         reports = evaluate_model(
-            trained,
+            first.trained_model,
             folds=[job.fold for job in self.jobs],
             sets=None if tests is None else [VALIDATION, *tests],
             device=device,
@@ -59,14 +57,15 @@ def write_report(study: StudyFile, state: StudyState, *, partial: bool, command:
         OSError: Something cannot be read or written.
     """
     models = _finished_models(state)
-    missing = [str(job) for job, stands in zip(state.jobs, state.states, strict=True) if stands.kind != DONE]
-    if missing and not partial:
+    if state.missing and not partial:
+        missing = counted([str(job) for job in state.missing])
         raise StudyError(
-            f"all trainings must be done before they are compared, but {counted(missing)} are not: give --partial to "
+            f"all trainings must be done before they are compared, but {missing} are not: give --partial to "
             "compare what is there, or 'run' the study first"
         )
-    device = study.executor.device or default_device()
-    device = device if default_device() == "cuda" or device != "cuda" else "cpu"
+    asked = study.executor.device
+    # The machine that writes the report may have no GPU although the trainings had.
+    device = default_device() if asked in (None, "cuda") else asked
     tests = {job.dataset: dataset.tests for dataset in study.datasets for job in state.jobs if _is_of(job, dataset.id)}
     evaluations = [
         path

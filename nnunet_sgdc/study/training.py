@@ -10,10 +10,10 @@ from typing import Any
 
 from submitit.core.utils import DelayedSubmission
 
+from nnunet_sgdc.executables import executable
 from nnunet_sgdc.study.claim import claimed, heartbeat
-from nnunet_sgdc.study.executables import executable
 from nnunet_sgdc.study.job_record import LOG, JobRecord, read_record
-from nnunet_sgdc.study.job_state import is_finished, plans_mismatch
+from nnunet_sgdc.study.job_state import plans_mismatch
 from nnunet_sgdc.study.training_job import TrainingJob
 
 # By these, trainings are stopped from outside; SIGKILL is also what happens when memory runs out.
@@ -102,7 +102,7 @@ class Training:
                 _end(process)
         if -code in STOPPING_SIGNALS or self.stop_file.exists():
             raise TrainingStoppedError
-        return "" if is_finished(job) else _reason(code)
+        return "" if job.is_finished else _reason(code)
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> int:
         while True:
@@ -116,7 +116,7 @@ class Training:
 def _is_settled(job: TrainingJob) -> bool:
     """Whether nothing is left to do, or another process has found that it cannot be done."""
     record = read_record(job.folder)
-    return is_finished(job) or (record is not None and record.state == "failed")
+    return job.is_finished or (record is not None and record.state == "failed")
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], log: Any, claim: int) -> "subprocess.Popen[bytes]":

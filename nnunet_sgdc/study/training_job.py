@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from nnunet_sgdc.errors import listed
+from nnunet_sgdc.evaluation.trained_model import TrainedModel
 from nnunet_sgdc.schedule import Schedule
 from nnunet_sgdc.study.errors import StudyError
 from nnunet_sgdc.study.folders import dataset_name, folder_named
@@ -53,6 +54,16 @@ class TrainingJob:
     def folder(self) -> Path:
         """nnU-Net's folder of the training."""
         return self.model / f"fold_{self.fold}"
+
+    @property
+    def trained_model(self) -> TrainedModel:
+        """What evaluations know of all folds of the training."""
+        return TrainedModel(self.model, self.dataset, self.trainer_name, self.configuration, self.plans)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training and its validation have come to their end."""
+        return self.trained_model.is_finished(self.fold)
 
     @property
     def plans_file(self) -> Path:
