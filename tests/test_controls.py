@@ -20,7 +20,7 @@ from nnunet_sgdc.blocks import SGDC, GatedDynamicConv, PooledDynamicConv
 from nnunet_sgdc.evaluation.training_cost import parameter_count
 from nnunet_sgdc.networks import SGDCConfig, SGDCUNet, graft_plans, planned_options
 from nnunet_sgdc.networks.config import BLOCKS
-from nnunet_sgdc.networks.placed_blocks import make_block, parameters
+from nnunet_sgdc.networks.placed_blocks import make_block
 from nnunet_sgdc.ops import reference
 from nnunet_sgdc.profiling.flops import forward_flops
 from nnunet_sgdc.trainers import (
@@ -67,10 +67,10 @@ def convolution_flops(block: nn.Module, *inputs: Tensor) -> int:
 
 @pytest.mark.parametrize("channels", [8, 32, 64, 128, 256])
 def test_a_static_block_has_the_parameters_of_sgdc_to_within_a_channel(channels: int) -> None:
-    wanted, block = parameters(block_of("sgdc", channels)), block_of("static_conv", channels)
-    of_a_channel = parameters(block) / block.bottleneck_channels
-    assert abs(parameters(block) - wanted) <= 2 * of_a_channel
-    assert parameters(block) == pytest.approx(wanted, rel=0.06 if channels < 32 else 0.02)
+    wanted, block = parameter_count(block_of("sgdc", channels)), block_of("static_conv", channels)
+    of_a_channel = parameter_count(block) / block.bottleneck_channels
+    assert abs(parameter_count(block) - wanted) <= 2 * of_a_channel
+    assert parameter_count(block) == pytest.approx(wanted, rel=0.06 if channels < 32 else 0.02)
 
 
 @pytest.mark.parametrize("channels", [8, 32, 64, 128, 256])

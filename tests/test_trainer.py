@@ -1,7 +1,6 @@
 """The trainers without data: built from plans written by hand, fed with batches as nnU-Net's loader gives them."""
 
 import inspect
-import re
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -165,12 +164,6 @@ def logged(trainer: nnUNetTrainer, key: str) -> list[Any]:
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
-
-
-@pytest.mark.parametrize("name", [name for name in trainers.__all__ if "epoch" in name])
-def test_a_length_is_that_of_its_name(make_trainer: MakeTrainer, name: str) -> None:
-    (epochs,) = re.findall(r"_(\d+)epochs?$", name)
-    assert make_trainer(getattr(trainers, name)).num_epochs == int(epochs)
 
 
 def test_without_a_length_in_its_name_a_training_is_as_long_as_nnunets(make_trainer: MakeTrainer) -> None:

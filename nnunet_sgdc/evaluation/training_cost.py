@@ -18,6 +18,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from nnunet_sgdc.evaluation.errors import EvaluationError
 from nnunet_sgdc.evaluation.record import TrainingCost
 from nnunet_sgdc.evaluation.trained_model import TrainedModel
+from nnunet_sgdc.networks.parameter_count import parameter_count
 
 
 def training_cost(model: TrainedModel, folds: Sequence[str]) -> TrainingCost:
@@ -37,11 +38,6 @@ def training_cost(model: TrainedModel, folds: Sequence[str]) -> TrainingCost:
     parameters = parameter_count(network)
     activations, note = _activations(model.trainer, network, _batch_shape(predictor))
     return TrainingCost(parameters, fmean(known) if len(known) == len(seconds) else None, activations, note)
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Numbers that a training can change, those in frozen layers included; shared ones count once."""
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def activation_bytes(network: nn.Module, shape: Sequence[int]) -> int:

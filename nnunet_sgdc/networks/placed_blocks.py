@@ -11,6 +11,7 @@ from torch import nn
 
 from nnunet_sgdc.blocks import SGDC, GatedDynamicConv, PooledDynamicConv
 from nnunet_sgdc.networks.config import SGDCConfig
+from nnunet_sgdc.networks.parameter_count import parameter_count
 
 Cost = Callable[[nn.Module], int]
 
@@ -39,15 +40,10 @@ def make_block(config: SGDCConfig, channels: int, backbone_options: Mapping[str,
         case "pooled_dynamic_conv":
             return PooledDynamicConv(channels, *dynamic)
         case "static_conv":
-            return _bottleneck(channels, backbone_options, parameters, make_sgdc)
+            return _bottleneck(channels, backbone_options, parameter_count, make_sgdc)
         case "static_conv_equal_flops":
             return _bottleneck(channels, backbone_options, multiplications, make_sgdc)
     return make_sgdc()
-
-
-def parameters(block: nn.Module) -> int:
-    """Number of weights of a block."""
-    return sum(weight.numel() for weight in block.parameters())
 
 
 def multiplications(block: nn.Module) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnunet_sgdc.evaluation.training_cost import parameter_count, saved_bytes
+from nnunet_sgdc.evaluation.training_cost import saved_bytes
+from nnunet_sgdc.networks.parameter_count import parameter_count
 from nnunet_sgdc.profiling.flops import forward_flops
 
 
