@@ -7,16 +7,18 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.random import default_rng
-from trained_models import sgdc_plans, stock_plans
+from trained_models import dataset_json, sgdc_plans, stock_plans
 
 from nnunet_sgdc.evaluation.plans_hash import _resolved, plans_hash
 from nnunet_sgdc.study.claim import claimed
@@ -24,6 +26,7 @@ from nnunet_sgdc.study.errors import StudyError
 from nnunet_sgdc.study.estimate import seconds_by_experience
 from nnunet_sgdc.study.job_record import LOG, RECORD, JobRecord, read_record
 from nnunet_sgdc.study.job_state import job_state
+from nnunet_sgdc.study.plan_study import plan_study
 from nnunet_sgdc.study.preparation import check_trainers, preparation, prepare
 from nnunet_sgdc.study.queue_order import longest_first, makespan
 from nnunet_sgdc.study.training import Training
@@ -447,3 +450,26 @@ def test_what_is_left_of_a_training_counts(planned: Path) -> None:
 def test_jobs_can_be_keys() -> None:
     assert isinstance(hash(one_job()), int)
     assert isinstance(one_job(), TrainingJob)
+
+
+def test_a_plan_measures_on_the_processors_of_one_training(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def measured(_: object, trainers: Sequence[str], *__: object) -> SimpleNamespace:
+        threads.append(torch.get_num_threads())
+        unknown = SimpleNamespace(step_seconds=None, prediction_seconds=None)
+        return SimpleNamespace(costs=[SimpleNamespace(trainer=name, measurements=unknown) for name in trainers])
+
+    (planned / "nnUNet_preprocessed" / DATASET / "dataset.json").write_text(json.dumps(dataset_json()))
+    monkeypatch.setattr("nnunet_sgdc.study.estimate.profile", measured)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    before = torch.get_num_threads()
+    plan_study(study(executor={"kind": "local", "device": "cpu", "workers": 2}))
+    assert (threads, torch.get_num_threads()) == ([3], before)
+
+
+def test_a_plan_of_a_finished_study_asks_for_no_gpu(planned: Path) -> None:
+    finished = study(executor={"kind": "local", "device": "cuda", "gpus": [99]})
+    for job in training_jobs(finished):
+        write_finished(job)
+    assert plan_study(finished).endswith("test: none of 4 trainings to do, 'report' can compare them")

@@ -1,7 +1,9 @@
 """How long trainings take: told by those that have run, or measured on this machine before any has."""
 
+import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
@@ -40,7 +42,7 @@ def seconds_by_experience(jobs: Sequence[TrainingJob]) -> dict[TrainingJob, floa
     return expected
 
 
-def seconds_by_profile(jobs: Sequence[TrainingJob], device: str | None) -> dict[TrainingJob, float]:
+def seconds_by_profile(jobs: Sequence[TrainingJob], device: str | None, cpus: int) -> dict[TrainingJob, float]:
     """Measure a step of every trainer on every plans, on this machine, and multiply.
 
     Loading, augmentation and the validation at the end are not in it.
@@ -48,6 +50,7 @@ def seconds_by_profile(jobs: Sequence[TrainingJob], device: str | None) -> dict[
     Args:
         jobs: Trainings whose data sets are planned.
         device: Where to measure; None takes CUDA if there is any.
+        cpus: Processors of one training; measured on all of them, trainings side by side would seem twice as fast.
 
     Raises:
         ProfileError: A trainer cannot do with the plans.
@@ -55,7 +58,9 @@ def seconds_by_profile(jobs: Sequence[TrainingJob], device: str | None) -> dict[
     alike: dict[Any, list[TrainingJob]] = defaultdict(list)
     for job in jobs:
         alike[job.dataset, job.plans, job.configuration].append(job)
-    return {job: seconds for place, group in alike.items() for job, seconds in _measured(place, group, device).items()}
+    with _threads(min(cpus, os.cpu_count() or 1)):
+        measured = [_measured(place, group, device) for place, group in alike.items()]
+    return {job: seconds for known in measured for job, seconds in known.items()}
 
 
 def _measured(place: tuple[str, str, str], jobs: Sequence[TrainingJob], device: str | None) -> dict[TrainingJob, float]:
@@ -77,6 +82,16 @@ def _seconds(trainer_name: str, measured: Measurements, setting: Setting) -> flo
     # A patch was measured, and a batch is validated.
     validation = trainer.num_val_iterations_per_epoch * measured.prediction_seconds * setting.configured.batch_size
     return float(trainer.num_epochs * (training + validation))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    usual = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def _alike(job: TrainingJob) -> tuple[str, str, str, str]:

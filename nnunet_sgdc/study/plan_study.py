@@ -27,26 +27,28 @@ def plan_study(study: StudyFile) -> str:
         OSError: A file cannot be read.
     """
     check_trainers(study)
-    commands = preparation(study)
+    lines = [f"prepare  {shlex.join(command)}" for command in preparation(study)]
     state = read_state(study)
+    if not state.missing:
+        lines.append(f"{study.name}: none of {len(state.jobs)} trainings to do, 'report' can compare them")
+        return "\n".join(lines)
     known = seconds_by_experience(state.jobs)
     # Data sets that are still to be planned cannot be measured.
     unknown = [job for job in state.missing if job not in known and job.plans_file.is_file()]
-    known |= seconds_by_profile(unknown, study.executor.device) if unknown else {}
+    workers, cpus = _workers(study)
+    known |= seconds_by_profile(unknown, study.executor.device, cpus) if unknown else {}
     ordered = longest_first(state.missing, known)
-    lines = [f"prepare  {shlex.join(command)}" for command in commands]
     lines += [f"train    {job}{_shown(known.get(job))}" for job in ordered]
-    return "\n".join([*lines, _summary(study, ordered, len(state.jobs), known)])
+    return "\n".join([*lines, _summary(study, ordered, len(state.jobs), known, workers)])
 
 
-def _summary(study: StudyFile, missing: list[TrainingJob], count: int, seconds: Mapping[TrainingJob, float]) -> str:
+def _summary(
+    study: StudyFile, missing: list[TrainingJob], count: int, seconds: Mapping[TrainingJob, float], workers: int
+) -> str:
     head = f"{study.name}: {len(missing)} of {count} trainings to do"
-    if not missing:
-        return f"{head}, 'report' can compare them"
     told = [job for job in missing if job in seconds]
     if len(told) < len(missing):
         return f"{head}, {len(missing) - len(told)} of them of unknown length; 'run' prepares their data sets first"
-    workers = _workers(study)
     total = sum(seconds[job] for job in missing)
     span = makespan(missing, seconds, workers)
     return (
@@ -55,9 +57,13 @@ def _summary(study: StudyFile, missing: list[TrainingJob], count: int, seconds: 
     )
 
 
-def _workers(study: StudyFile) -> int:
+def _workers(study: StudyFile) -> tuple[int, int]:
+    """How many trainings there are at once, and the processors of one."""
     executor = study.executor
-    return len(allotments(executor)) if isinstance(executor, LocalExecutor) else executor.parallel
+    if not isinstance(executor, LocalExecutor):
+        return executor.parallel, executor.cpus
+    given = allotments(executor)
+    return len(given), given[0].cpus
 
 
 def _shown(seconds: float | None) -> str:
