@@ -76,6 +76,16 @@ def test_the_report_warns_that_one_seed_proves_little(report: ComparisonReport) 
     assert "nnU-Net is not deterministic on purpose" in (report.folder / "report.html").read_text()
 
 
+def test_the_report_names_models_but_not_where_they_lie(tmp_path: Path) -> None:
+    model = "/home/ada/results/Dataset116_ISIC2016/stock__nnUNetPlans__2d"
+    sources = [
+        write_evaluation(tmp_path / name, trainer=name, values=scores(dice), model=model) for name, dice in DICE.items()
+    ]
+    html = (compare(sources, tmp_path / "report").folder / "report.html").read_text()
+    assert "Dataset116_ISIC2016/stock__nnUNetPlans__2d" in html
+    assert "/home/ada" not in html
+
+
 def test_the_baseline_can_be_chosen(evaluations: list[Path], tmp_path: Path) -> None:
     report = compare(evaluations, tmp_path / "report", baseline="ours", metrics=["dice"])
     (comparison,) = report.comparisons
@@ -103,6 +113,14 @@ def test_two_cases_are_the_worst_and_the_best(tmp_path: Path) -> None:
 
 def test_cases_without_images_are_not_shown(report: ComparisonReport) -> None:
     assert gallery(report) == []
+
+
+def test_a_report_to_be_passed_on_shows_no_cases(tmp_path: Path) -> None:
+    sources = [evaluated(tmp_path, "stock", [10, 9, 4]), evaluated(tmp_path, "ours", [6, 10, 9])]
+    line = [*map(str, sources), "-o", str(tmp_path / "report"), "--no-gallery"]
+    main(line)
+    assert "data:image/jpeg" not in (tmp_path / "report" / "report.html").read_text()
+    assert "gallery" not in names(tmp_path / "report")
 
 
 def gallery(report: ComparisonReport) -> list[Path]:

@@ -57,6 +57,7 @@ def compare(
     allow: Collection[str] = (),
     device: str = "cpu",
     seed: int = 0,
+    gallery: bool = True,
     overwrite: bool = False,
     command: str = "",
 ) -> ComparisonReport:
@@ -71,6 +72,7 @@ def compare(
         allow: What may differ between the evaluations of a data set, see `read_study`.
         device: Where boundary maps of the gallery are predicted.
         seed: Of the bootstrap.
+        gallery: Whether pictures of cases are shown; without them, a report on data that may not be shared can be.
         overwrite: Whether `output` may be replaced.
         command: The command line, for the report.
 
@@ -87,8 +89,8 @@ def compare(
     with staged(output, overwrite) as folder:
         write_tables(folder, study, comparisons)
         plots = _draw_plots(folder / "plots", comparisons)
-        gallery = Gallery(folder / "gallery", device).draw(study, comparisons)
-        write_report(folder / REPORT_NAME, _report(study, comparisons, plots, gallery, command))
+        shown = Gallery(folder / "gallery", device).draw(study, comparisons) if gallery else []
+        write_report(folder / REPORT_NAME, _report(study, comparisons, plots, shown, command))
     return ComparisonReport(output, comparisons, as_text(study, comparisons))
 
 

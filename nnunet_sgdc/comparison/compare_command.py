@@ -51,6 +51,7 @@ def _compare(parsed: argparse.Namespace) -> ComparisonReport:
         allow=parsed.allow,
         device=parsed.device or default_device(),
         seed=parsed.bootstrap_seed,
+        gallery=parsed.gallery,
         overwrite=parsed.overwrite,
         command=command_line(),
     )
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--classes", nargs="+", metavar="CLASS", help="(default: all, and their mean)")
     allowed = f"what may differ between the trainers all the same: {', '.join(ALLOWANCES)}"
     add("--allow", nargs="+", default=[], metavar="WHAT", help=allowed)
+    add("--no-gallery", dest="gallery", action="store_false", help="show no pictures of cases")
     add("--bootstrap-seed", type=int, default=0, metavar="N", help="(default: 0)")
     models = parser.add_argument_group("trained models, which are evaluated first")
     add = models.add_argument

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from nnunet_sgdc.comparison.study import Study
 from nnunet_sgdc.evaluation.record import EvaluationRecord
@@ -38,7 +39,8 @@ def _evaluation(record: EvaluationRecord) -> dict[str, str]:
         "configuration": record.configuration,
         "plans": " ".join(part for part in (record.plans, _short(record.hashes, "plans")) if part),
         "splits": _short(record.hashes, "splits"),
-        "model": record.model,
+        # Reports are passed on; where else the results lie is nobody's business.
+        "model": "/".join(PurePath(record.model).parts[-2:]),
         "evaluated by": record.command,
     }
     return {name: value for name, value in facts.items() if value}

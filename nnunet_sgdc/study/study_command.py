@@ -75,7 +75,8 @@ def _report(study: StudyFile, parsed: argparse.Namespace) -> object:
     from nnunet_sgdc.study.status_table import read_state
     from nnunet_sgdc.study.study_report import write_report
 
-    return write_report(study, read_state(study), partial=parsed.partial, command=command_line())
+    state, command = read_state(study), command_line()
+    return write_report(study, state, partial=parsed.partial, gallery=parsed.gallery, command=command)
 
 
 def _console() -> Console:
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_action(actions, _cancel, "cancel", "end what runs and waits; 'run' goes on from the last checkpoints")
     report = _add_action(actions, _report, "report", "predict the test sets, score everything, compare the trainers")
     report.add_argument("--partial", action="store_true", help="compare what is done although trainings are missing")
+    report.add_argument("--no-gallery", dest="gallery", action="store_false", help="show no pictures of cases")
     return parser
 
 

@@ -42,13 +42,16 @@ class _Model:
         return [report.folder for report in reports]
 
 
-def write_report(study: StudyFile, state: StudyState, *, partial: bool, command: str) -> ComparisonReport:
+def write_report(
+    study: StudyFile, state: StudyState, *, partial: bool, gallery: bool, command: str
+) -> ComparisonReport:
     """Predict, score and compare.
 
     Args:
         study: The study.
         state: How it stands.
         partial: Whether trainers and seeds whose folds are all done are compared although others are missing.
+        gallery: Whether pictures of cases are shown.
         command: The command line, for the record.
 
     Raises:
@@ -78,6 +81,7 @@ def write_report(study: StudyFile, state: StudyState, *, partial: bool, command:
         baseline=study.trainers[0].label or study.trainers[0].trainer,
         allow=study.allow,
         device=device,
+        gallery=gallery,
         overwrite=True,
         command=command,
     )
