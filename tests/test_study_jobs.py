@@ -30,7 +30,7 @@ from nnunet_sgdc.study.plan_study import plan_study
 from nnunet_sgdc.study.preparation import check_trainers, preparation, prepare
 from nnunet_sgdc.study.queue_order import longest_first, makespan
 from nnunet_sgdc.study.training import Training
-from nnunet_sgdc.study.training_job import TrainingJob, training_jobs
+from nnunet_sgdc.study.training_job import training_jobs
 from nnunet_sgdc.study.training_log import Progress
 from studies import DATASET, calls, one_job, planned, study, write_finished, write_log
 
@@ -445,11 +445,6 @@ def test_what_is_left_of_a_training_counts(planned: Path) -> None:
     job = replace(one_job(), fold="0")
     write_log(job, "Epoch 3", "Epoch time: 3.0 s")
     assert seconds_by_experience([job]) == {job: 18}
-
-
-def test_jobs_can_be_keys() -> None:
-    assert isinstance(hash(one_job()), int)
-    assert isinstance(one_job(), TrainingJob)
 
 
 def test_a_plan_measures_on_the_processors_of_one_training(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
