@@ -72,7 +72,7 @@ def compare(
         allow: What may differ between the evaluations of a data set, see `read_study`.
         device: Where boundary maps of the gallery are predicted.
         seed: Of the bootstrap.
-        gallery: Whether pictures of cases are shown; without them, a report on data that may not be shared can be.
+        gallery: Whether pictures of cases are shown; a report without them shares no data.
         overwrite: Whether `output` may be replaced.
         command: The command line, for the report.
 

@@ -50,7 +50,7 @@ def seconds_by_profile(jobs: Sequence[TrainingJob], device: str | None, cpus: in
     Args:
         jobs: Trainings whose data sets are planned.
         device: Where to measure; None takes CUDA if there is any.
-        cpus: Processors of one training; measured on all of them, trainings side by side would seem twice as fast.
+        cpus: Processors of one training; measured on those of all, each would seem faster than it is.
 
     Raises:
         ProfileError: A trainer cannot do with the plans.
